@@ -1,0 +1,1 @@
+@main struct Port77 { static func main() {} }
