@@ -1,0 +1,99 @@
+package import Wire
+
+/// Ours: 26 characters of Crockford base 32, sortable by the time of submission (a ULID).
+package struct JobID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// - Returns: nil unless `text` is 26 characters of the alphabet (any case) that fit into 128 bits.
+    package init?(_ text: some StringProtocol) {
+        guard let bits = Crockford.decode(Array(text.utf8)) else { return nil }
+        self.init(high: bits.high, low: bits.low)
+    }
+
+    /// - Parameters:
+    ///   - time: the 48 bits of milliseconds that the ID begins with.
+    ///   - random: 80 bits are taken from it.
+    package init(time: Timestamp, random: (UInt16, UInt64)) {
+        let milliseconds = UInt64(max(0, time.microseconds / 1000)) & 0xFFFF_FFFF_FFFF
+        self.init(high: milliseconds << 16 | UInt64(random.0), low: random.1)
+    }
+
+    /// A fresh one from the system's generator.
+    package init(at time: Timestamp) {
+        self.init(time: time, random: (.random(in: .min ... .max), .random(in: .min ... .max)))
+    }
+
+    package var description: String { String(decoding: Crockford.encode(high: high, low: low), as: UTF8.self) }
+
+    package static func < (left: JobID, right: JobID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+}
+
+/// The submitter's name for a job, from its job card: 1-8 of A-Z 0-9 $ # @, not beginning with a digit.
+package struct JobName: Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init?(_ text: some StringProtocol) {
+        let national: (UInt8) -> Bool = { $0 == 0x24 || $0 == 0x23 || $0 == 0x40 }
+        let letter: (UInt8) -> Bool = { (0x41...0x5A).contains($0) || national($0) }
+        let octets = Array(text.uppercased().utf8)
+        guard (1...8).contains(octets.count), let first = octets.first, letter(first),
+            octets.allSatisfy({ letter($0) || (0x30...0x39).contains($0) })
+        else { return nil }
+        description = String(decoding: octets, as: UTF8.self)
+    }
+}
+
+/// The host's number for a job, as the host spells it (`J00042`). At most 64 printable octets without a space.
+package struct JobNumber: Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init?(_ text: some StringProtocol) {
+        guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            return nil
+        }
+        description = String(text)
+    }
+}
+
+/// A configured host's name in URLs: 1-64 of a-z A-Z 0-9 . _ -
+package struct HostID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init?(_ text: some StringProtocol) {
+        guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(isTokenOctet) else { return nil }
+        description = String(text)
+    }
+
+    package static func < (left: HostID, right: HostID) -> Bool { left.description < right.description }
+}
+
+/// Whose job it is. Until keys exist everything belongs to `Owner.local`.
+package struct Owner: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package let description: String
+    package static let local = Owner(unchecked: "local")
+
+    package init?(_ text: some StringProtocol) {
+        guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(isTokenOctet) else { return nil }
+        description = String(text)
+    }
+
+    private init(unchecked text: String) { description = text }
+
+    package static func < (left: Owner, right: Owner) -> Bool { left.description < right.description }
+}
+
+/// The characters allowed in keys and names that travel in URLs and on the wire.
+package func isTokenOctet(_ octet: UInt8) -> Bool {
+    switch octet {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2E, 0x5F, 0x2D: true
+    default: false
+    }
+}

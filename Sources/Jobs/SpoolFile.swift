@@ -1,0 +1,47 @@
+package import Wire
+
+/// Output of a job held by us.
+package struct SpoolFile: Equatable, Sendable {
+    package enum Kind: String, Sendable { case print, punch }
+
+    package let job: JobID
+    /// From 1 within its job, in the host's order; `/v1/jobs/{id}/outputs/{number}`.
+    package let number: Int
+    package var kind: Kind
+    package var step: String?
+    package var ddName: String?
+    package var sysoutClass: String?
+    package var forms: String?
+    package var carriageControl: CarriageControl
+    /// The character code of the octets, as the protocol names it: `ASCII`, `CP037`, `CP1047`, `BINARY`.
+    package var code: String
+    /// Longest record, characters; for `BINARY` the length of each.
+    package var recordLength: Int
+    package var records: Int
+    /// As the host sent them.
+    package var octets: Int
+    /// Length of the rendering as `text/plain`: UTF-8, carriage control applied.
+    package var textOctets: Int
+    package var hash: ContentHash
+
+    package init(
+        job: JobID, number: Int, kind: Kind, step: String? = nil, ddName: String? = nil, sysoutClass: String? = nil,
+        forms: String? = nil, carriageControl: CarriageControl, code: String, recordLength: Int, records: Int,
+        octets: Int, textOctets: Int, hash: ContentHash
+    ) {
+        self.job = job
+        self.number = number
+        self.kind = kind
+        self.step = step
+        self.ddName = ddName
+        self.sysoutClass = sysoutClass
+        self.forms = forms
+        self.carriageControl = carriageControl
+        self.code = code
+        self.recordLength = recordLength
+        self.records = records
+        self.octets = octets
+        self.textOctets = textOctets
+        self.hash = hash
+    }
+}

@@ -1,0 +1,251 @@
+package import Jobs
+
+/// What every back end promises. One contract suite runs over all of them.
+///
+/// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
+/// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
+package protocol JobStore: DeliveryStore {
+    /// Job, deck, first event, deliveries and idempotency key in one commit.
+    ///
+    /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
+    /// moment are decided inside the commit. The staged deck belongs to the store afterwards, whatever the answer.
+    func submit(_ submission: Submission) async throws(StoreError) -> SubmissionResult
+
+    /// Applies one change in one commit.
+    /// - Returns: the job as committed.
+    /// - Throws: `.noSuchJob`; `.conflict` when the job's state does not allow the action (nothing is written then).
+    func commit(_ change: JobChange) async throws(StoreError) -> Job
+
+    func job(_ id: JobID) async throws(StoreError) -> Job?
+
+    /// A page, newest first (by ID), at most `query.limit`.
+    func jobs(_ query: JobQuery) async throws(StoreError) -> [Job]
+
+    /// How many jobs there are by host and state. Exact, from a count kept with the commits or an index.
+    func jobCounts() async throws(StoreError) -> [JobCount]
+
+    /// Queued jobs of a host whose `notBefore` has passed: at most `perOwner` of each owner, each owner's best first (priority, then
+    /// age), so that one owner with 100,000 jobs hides nobody else's.
+    func sendable(on host: HostID, perOwner: Int, at time: Timestamp) async throws(StoreError) -> [Job]
+
+    /// Jobs in `sending`, `uncertain`, `submitted`, `running` or `printing` on a host, oldest first.
+    func underWay(on host: HostID) async throws(StoreError) -> [Job]
+
+    /// Jobs whose `notAfter` has passed while they were `held` or `queued`.
+    func overdue(at time: Timestamp, limit: Int) async throws(StoreError) -> [JobID]
+
+    /// All attempts of a job, oldest first.
+    func attempts(of job: JobID) async throws(StoreError) -> [Attempt]
+
+    // Bodies: decks and print-out.
+
+    /// A place for a body of unknown length: in memory up to 64 KiB, in a file beyond. Nothing is visible until a commit names it.
+    func stageBody() async throws(StoreError) -> any BodyWriter
+
+    /// The deck as it was submitted, checked against its hash while it is read.
+    func deck(of job: JobID) async throws(StoreError) -> any BodyReader
+
+    /// The complete spool files of a job, in order.
+    func spoolFiles(of job: JobID) async throws(StoreError) -> [SpoolFile]
+
+    func spoolBody(of job: JobID, file number: Int) async throws(StoreError) -> any BodyReader
+
+    /// Where taking a file goes on: a writer that holds what an earlier run made durable by `checkpoint()` for the same
+    /// job and number (and was not committed), empty otherwise.
+    func resumeSpoolFile(of job: JobID, file number: Int) async throws(StoreError) -> any BodyWriter
+
+    // Events.
+
+    /// Events after a sequence number, oldest first. `job`: of one job only.
+    func events(after sequence: Int64, job: JobID?, limit: Int) async throws(StoreError) -> [Event]
+
+    /// The last committed sequence number, 0 when there is none.
+    func lastSequence() async throws(StoreError) -> Int64
+
+    /// Appends an event that belongs to no job (`host.up`, ...).
+    func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event
+
+    /// Called after each commit with what it changed, in the order of the commits, on the store's thread: must be quick.
+    func observe(_ observer: @escaping @Sendable ([Committed]) -> Void)
+
+    // Hosts.
+
+    /// Why a host is refused, kept over restarts so that a bad password is not tried again by one.
+    func refusal(of host: HostID) async throws(StoreError) -> HostRefusal?
+    /// nil: no longer refused.
+    func setRefusal(_ refusal: HostRefusal?, of host: HostID) async throws(StoreError)
+
+    /// Whether writes work, for `/readyz`: performs (or has lately performed) a durable write.
+    func checkWritable() async throws(StoreError)
+
+    /// Ends all work; later calls throw `.closed`.
+    func close() async
+}
+
+package enum StoreError: Error, Equatable {
+    case noSuchJob(JobID)
+    case conflict(JobConflict)
+    case noSuchFile(JobID, Int)
+    /// A stored body does not match its hash or its length.
+    case corrupt(what: String)
+    /// Disk full, I/O error, ... in the words of the system. Nothing was committed.
+    case unavailable(String)
+    case closed
+}
+
+/// What one commit does to one job.
+package struct JobChange: Sendable {
+    package var job: JobID
+    package var action: JobAction
+    package var at: Timestamp
+    package var attempt: AttemptChange?
+    /// Complete spool files to be recorded with this commit; numbers that are already recorded are replaced.
+    package var files: [FinishedSpoolFile]
+
+    package enum AttemptChange: Sendable {
+        /// A new row; its number is the job's attempt count after `beginSending`. `closing`: the deck goes out in one piece
+        /// right after this commit.
+        case open(session: String, closing: Bool)
+        /// The last attempt is now closing.
+        case closing
+        /// The last attempt is settled.
+        case end(evidence: String?)
+        /// The last attempt stays open, with what was seen.
+        case note(evidence: String)
+    }
+
+    package init(
+        _ action: JobAction, of job: JobID, at: Timestamp, attempt: AttemptChange? = nil,
+        files: [FinishedSpoolFile] = []
+    ) {
+        self.job = job
+        self.action = action
+        self.at = at
+        self.attempt = attempt
+        self.files = files
+    }
+}
+
+package struct FinishedSpoolFile: Sendable {
+    package let file: SpoolFile
+    package let body: StagedBody
+    package init(file: SpoolFile, body: StagedBody) {
+        self.file = file
+        self.body = body
+    }
+}
+
+package struct Submission: Sendable {
+    package var job: Job
+    package var deck: StagedBody
+    package var notify: [NotifyRequest]
+    package var idempotency: Idempotency?
+
+    package struct NotifyRequest: Equatable, Sendable {
+        package var url: String
+        /// Exact types or trailing wildcards (`job.*`).
+        package var events: [String]
+        package init(url: String, events: [String]) {
+            self.url = url
+            self.events = events
+        }
+    }
+
+    package struct Idempotency: Equatable, Sendable {
+        package var key: String
+        /// SHA-256 over what makes two requests the same.
+        package var fingerprint: ContentHash
+        /// What was answered, to be replayed to the byte.
+        package var answer: [UInt8]
+        package init(key: String, fingerprint: ContentHash, answer: [UInt8]) {
+            self.key = key
+            self.fingerprint = fingerprint
+            self.answer = answer
+        }
+    }
+
+    package init(job: Job, deck: StagedBody, notify: [NotifyRequest] = [], idempotency: Idempotency? = nil) {
+        self.job = job
+        self.deck = deck
+        self.notify = notify
+        self.idempotency = idempotency
+    }
+}
+
+package enum SubmissionResult: Equatable, Sendable {
+    case created(Job)
+    /// The same request came before: its job and the answer given then.
+    case replayed(JobID, answer: [UInt8])
+    /// The key is bound to another request.
+    case keyReused(JobID)
+}
+
+package struct JobQuery: Equatable, Sendable {
+    /// Jobs with an ID below this one: the key of the keyset.
+    package var before: JobID?
+    package var limit: Int
+    package var states: Set<JobState>
+    package var host: HostID?
+    package var owner: Owner?
+    /// `PAY*`: a trailing star matches any rest.
+    package var name: String?
+    package var correlator: String?
+    package var since: Timestamp?
+    package var until: Timestamp?
+    package var labels: [Job.Label]
+    package var outcome: Outcome.Kind?
+
+    package init(
+        before: JobID? = nil, limit: Int = 50, states: Set<JobState> = [], host: HostID? = nil, owner: Owner? = nil,
+        name: String? = nil, correlator: String? = nil, since: Timestamp? = nil, until: Timestamp? = nil,
+        labels: [Job.Label] = [], outcome: Outcome.Kind? = nil
+    ) {
+        self.before = before
+        self.limit = limit
+        self.states = states
+        self.host = host
+        self.owner = owner
+        self.name = name
+        self.correlator = correlator
+        self.since = since
+        self.until = until
+        self.labels = labels
+        self.outcome = outcome
+    }
+}
+
+package struct JobCount: Equatable, Sendable {
+    package let host: HostID
+    package let state: JobState
+    package let count: Int
+    package init(host: HostID, state: JobState, count: Int) {
+        self.host = host
+        self.state = state
+        self.count = count
+    }
+}
+
+/// One job as a commit left it, with the event if the commit made one.
+package struct Committed: Sendable {
+    package let job: Job?
+    package let event: Event?
+    /// Deliveries were written with it: the webhook sender has work.
+    package let hasDeliveries: Bool
+    package init(job: Job?, event: Event?, hasDeliveries: Bool) {
+        self.job = job
+        self.event = event
+        self.hasDeliveries = hasDeliveries
+    }
+}
+
+package struct HostRefusal: Equatable, Sendable {
+    package let reason: String
+    /// Hash of the credential that was refused: another one may be tried.
+    package let credential: ContentHash
+    package let at: Timestamp
+    package init(reason: String, credential: ContentHash, at: Timestamp) {
+        self.reason = reason
+        self.credential = credential
+        self.at = at
+    }
+}
