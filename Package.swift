@@ -15,6 +15,7 @@ let settings: [SwiftSetting] = [
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -35,7 +36,7 @@ let rooms: [Room] = [
     Room("Protocols", ["Wire"]),
     Room("Jobs", ["Wire", crypto]),
     Room("Stations", ["Wire", "Lines", "Protocols", "Jobs", logging]),
-    Room("Stores", ["CSystem", "Wire", "Jobs", grdb, crypto, logging]),
+    Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", "Webhooks", logging]),
     Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stores", "Engine", crypto, logging]),

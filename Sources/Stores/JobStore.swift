@@ -18,6 +18,9 @@ package protocol JobStore: DeliveryStore {
 
     func job(_ id: JobID) async throws(StoreError) -> Job?
 
+    /// The job as last committed, if it lies in memory: for callers that may not suspend. nil says nothing about the job.
+    nonisolated func cachedJob(_ id: JobID) -> Job?
+
     /// A page, newest first (by ID), at most `query.limit`.
     func jobs(_ query: JobQuery) async throws(StoreError) -> [Job]
 
@@ -82,6 +85,10 @@ package protocol JobStore: DeliveryStore {
     func close() async
 }
 
+extension JobStore {
+    package nonisolated func cachedJob(_ id: JobID) -> Job? { nil }
+}
+
 package enum StoreError: Error, Equatable {
     case noSuchJob(JobID)
     case conflict(JobConflict)
@@ -96,7 +103,8 @@ package enum StoreError: Error, Equatable {
 /// What one commit does to one job.
 package struct JobChange: Sendable {
     package var job: JobID
-    package var action: JobAction
+    /// nil: only the attempt or the files change (an attempt that enters its closing window).
+    package var action: JobAction?
     package var at: Timestamp
     package var attempt: AttemptChange?
     /// Complete spool files to be recorded with this commit; numbers that are already recorded are replaced.
@@ -115,7 +123,7 @@ package struct JobChange: Sendable {
     }
 
     package init(
-        _ action: JobAction, of job: JobID, at: Timestamp, attempt: AttemptChange? = nil,
+        _ action: JobAction?, of job: JobID, at: Timestamp, attempt: AttemptChange? = nil,
         files: [FinishedSpoolFile] = []
     ) {
         self.job = job
@@ -190,6 +198,7 @@ package struct JobQuery: Equatable, Sendable {
     /// `PAY*`: a trailing star matches any rest.
     package var name: String?
     package var correlator: String?
+    /// By `createdAt`, both ends included. The time in a job's ID is taken to be within an hour of it.
     package var since: Timestamp?
     package var until: Timestamp?
     package var labels: [Job.Label]
