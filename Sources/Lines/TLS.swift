@@ -1,0 +1,210 @@
+import COpenSSL
+import Glibc
+
+/// A certificate and its key, ready for the server side. TLS 1.2 and later.
+package struct TLSServerSettings: Sendable {
+    let context: TLSContext
+
+    /// - Parameters: PEM files; the certificate file may hold the chain after the certificate.
+    package init(certificateFile: String, keyFile: String) throws(LineError) {
+        let context = try TLSContext(isServer: true)
+        guard SSL_CTX_use_certificate_chain_file(context.pointer, certificateFile) == 1 else {
+            throw .tls("cannot use the certificate in \(certificateFile): \(TLSSession.lastError())")
+        }
+        guard SSL_CTX_use_PrivateKey_file(context.pointer, keyFile, SSL_FILETYPE_PEM) == 1,
+            SSL_CTX_check_private_key(context.pointer) == 1
+        else { throw .tls("cannot use the key in \(keyFile): \(TLSSession.lastError())") }
+        self.context = context
+    }
+}
+
+/// Whom the client side trusts. The certificate and the name in it are always checked.
+package struct TLSClientSettings: Sendable {
+    let context: TLSContext
+    let expectedName: String?
+
+    /// - Parameters:
+    ///   - authorityFile: PEM file of the authorities to trust instead of the system's.
+    ///   - expectedName: name the certificate must bear when it is not that of the host connected to.
+    package init(authorityFile: String? = nil, expectedName: String? = nil) throws(LineError) {
+        let context = try TLSContext(isServer: false)
+        if let authorityFile {
+            guard SSL_CTX_load_verify_locations(context.pointer, authorityFile, nil) == 1 else {
+                throw .tls("cannot use the authorities in \(authorityFile): \(TLSSession.lastError())")
+            }
+        } else {
+            guard SSL_CTX_set_default_verify_paths(context.pointer) == 1 else {
+                throw .tls("no system store of authorities: \(TLSSession.lastError())")
+            }
+        }
+        SSL_CTX_set_verify(context.pointer, SSL_VERIFY_PEER, nil)
+        self.context = context
+        self.expectedName = expectedName
+    }
+}
+
+/// An `SSL_CTX`. Written to before it is shared, then only read; libssl counts references to it atomically.
+final class TLSContext: @unchecked Sendable {
+    let pointer: OpaquePointer
+    let isServer: Bool
+
+    init(isServer: Bool) throws(LineError) {
+        ERR_clear_error()
+        guard let pointer = SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()) else {
+            throw .tls(TLSSession.lastError())
+        }
+        self.pointer = pointer
+        self.isServer = isServer
+        SSL_CTX_ctrl(pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
+        let modes = SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+        SSL_CTX_ctrl(pointer, SSL_CTRL_MODE, Int(modes), nil)
+        // SSL_OP_NO_COMPRESSION and SSL_OP_NO_RENEGOTIATION; the macros that name them are not visible to Swift.
+        SSL_CTX_set_options(pointer, 1 << 17 | 1 << 30)
+    }
+
+    deinit { SSL_CTX_free(pointer) }
+}
+
+/// libssl between two memory buffers: the loop keeps the socket, libssl sees bytes only. Confined to the loop.
+final class TLSSession {
+    enum Step { case needsMore, done, failed(String) }
+    enum Input { case bytes(Int), needsMore, finished, failed(String) }
+
+    private let session: OpaquePointer
+    private let incoming: OpaquePointer
+    private let outgoing: OpaquePointer
+    /// Written, not yet encrypted.
+    var plain: OutgoingQueue
+    /// Say goodbye (close_notify) after the last plain byte.
+    var closesAfterPlain = false
+    private var isEstablished = false
+    private var saidGoodbye = false
+    /// After a fatal error libssl must not be asked for anything more.
+    private var isBroken = false
+    /// Ciphertext queued ahead of the socket; more is made when this has left.
+    private static let mostAhead = 64 * 1024
+
+    init(accepting settings: TLSServerSettings, pool: ChunkPool) throws(LineError) {
+        (session, incoming, outgoing) = try TLSSession.make(settings.context)
+        plain = OutgoingQueue(pool: pool)
+        SSL_set_accept_state(session)
+    }
+
+    init(connecting settings: TLSClientSettings, to host: String, pool: ChunkPool) throws(LineError) {
+        (session, incoming, outgoing) = try TLSSession.make(settings.context)
+        plain = OutgoingQueue(pool: pool)
+        SSL_set_connect_state(session)
+        let name = settings.expectedName ?? host
+        if IPAddress(name) != nil {
+            guard X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), name) == 1 else {
+                throw .tls("cannot check for the address \(name)")
+            }
+        } else {
+            guard SSL_set1_host(session, name) == 1 else { throw .tls("cannot check for the name \(name)") }
+            var octets = Array(name.utf8CString)
+            _ = octets.withUnsafeMutableBytes {
+                SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name), $0.baseAddress)
+            }
+        }
+    }
+
+    deinit { SSL_free(session) }
+
+    private static func make(
+        _ context: TLSContext
+    ) throws(LineError) -> (OpaquePointer, OpaquePointer, OpaquePointer) {
+        ERR_clear_error()
+        guard let session = SSL_new(context.pointer) else { throw .tls(lastError()) }
+        guard let incoming = BIO_new(BIO_s_mem()), let outgoing = BIO_new(BIO_s_mem()) else {
+            SSL_free(session)
+            throw .tls("out of memory")
+        }
+        // An empty buffer means "later", not "end of file".
+        BIO_ctrl(incoming, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
+        BIO_ctrl(outgoing, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
+        SSL_set_bio(session, incoming, outgoing)
+        return (session, incoming, outgoing)
+    }
+
+    func feed(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        BIO_write(incoming, bytes.baseAddress, Int32(bytes.count)) == Int32(bytes.count)
+    }
+
+    func handshake() -> Step {
+        ERR_clear_error()
+        let result = SSL_do_handshake(session)
+        if result == 1 {
+            isEstablished = true
+            return .done
+        }
+        return wantsMore(result) ? .needsMore : .failed(failure())
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Input {
+        guard !isBroken else { return .needsMore }
+        ERR_clear_error()
+        let count = SSL_read(session, buffer.baseAddress, Int32(buffer.count))
+        if count > 0 { return .bytes(Int(count)) }
+        if SSL_get_error(session, count) == SSL_ERROR_ZERO_RETURN { return .finished }
+        return wantsMore(count) ? .needsMore : .failed(failure())
+    }
+
+    var hasOutput: Bool { BIO_ctrl(outgoing, BIO_CTRL_PENDING, 0, nil) > 0 }
+
+    /// Encrypts what is plain, up to a bound, and moves ciphertext into the queue. Returns what went wrong.
+    func produce(into queue: inout OutgoingQueue) -> String? {
+        guard !isBroken else { return nil }
+        takeOutput(into: &queue)
+        guard isEstablished else { return nil }
+        while !plain.isEmpty, queue.count < TLSSession.mostAhead {
+            ERR_clear_error()
+            let count = plain.withFirst { SSL_write(session, $0.baseAddress, Int32(min($0.count, 16 * 1024))) }
+            guard count > 0 else {
+                if wantsMore(count) { break }
+                return failure()
+            }
+            plain.consume(Int(count))
+            takeOutput(into: &queue)
+        }
+        if closesAfterPlain, plain.isEmpty, !saidGoodbye {
+            saidGoodbye = true
+            ERR_clear_error()
+            _ = SSL_shutdown(session)
+            takeOutput(into: &queue)
+        }
+        return nil
+    }
+
+    func takeOutput(into queue: inout OutgoingQueue) {
+        while hasOutput {
+            let room = queue.reserve(1)
+            let count = BIO_read(outgoing, room.baseAddress, Int32(room.count))
+            queue.commit(max(0, Int(count)))
+            if count <= 0 { return }
+        }
+    }
+
+    private func wantsMore(_ result: Int32) -> Bool {
+        let error = SSL_get_error(session, result)
+        return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE
+    }
+
+    private func failure() -> String {
+        isBroken = true
+        let verdict = SSL_get_verify_result(session)
+        if verdict != Int(X509_V_OK), let text = X509_verify_cert_error_string(verdict) {
+            ERR_clear_error()
+            return "certificate not accepted: \(String(cString: text))"
+        }
+        return TLSSession.lastError()
+    }
+
+    /// The reason of the oldest error in libssl's queue, which is empty afterwards.
+    static func lastError() -> String {
+        let code = ERR_get_error()
+        defer { ERR_clear_error() }
+        guard code != 0 else { return "broken session" }
+        if let reason = ERR_reason_error_string(code) { return String(cString: reason) }
+        return "error \(code)"
+    }
+}
