@@ -1,39 +1,31 @@
-package import Wire
+import Wire
 
 /// Ours: 26 characters of Crockford base 32, sortable by the time of submission (a ULID).
 package struct JobID: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let high: UInt64
-    package let low: UInt64
+    package let bits: UInt128
 
-    package init(high: UInt64, low: UInt64) {
-        self.high = high
-        self.low = low
-    }
+    package init(bits: UInt128) { self.bits = bits }
 
     /// - Returns: nil unless `text` is 26 characters of the alphabet (any case) that fit into 128 bits.
     package init?(_ text: some StringProtocol) {
-        guard let bits = Crockford.decode(Array(text.utf8)) else { return nil }
-        self.init(high: bits.high, low: bits.low)
+        guard let bits = Crockford.decode(text) else { return nil }
+        self.init(bits: bits)
     }
 
     /// - Parameters:
     ///   - time: the 48 bits of milliseconds that the ID begins with.
-    ///   - random: 80 bits are taken from it.
-    package init(time: Timestamp, random: (UInt16, UInt64)) {
-        let milliseconds = UInt64(max(0, time.microseconds / 1000)) & 0xFFFF_FFFF_FFFF
-        self.init(high: milliseconds << 16 | UInt64(random.0), low: random.1)
+    ///   - random: its lower 80 bits are taken.
+    package init(time: Timestamp, random: UInt128) {
+        let milliseconds = UInt128(UInt64(max(0, time.microseconds / 1000)) & 0xFFFF_FFFF_FFFF)
+        self.init(bits: milliseconds << 80 | random & (1 << 80 - 1))
     }
 
     /// A fresh one from the system's generator.
-    package init(at time: Timestamp) {
-        self.init(time: time, random: (.random(in: .min ... .max), .random(in: .min ... .max)))
-    }
+    package init(at time: Timestamp) { self.init(time: time, random: .random(in: .min ... .max)) }
 
-    package var description: String { String(decoding: Crockford.encode(high: high, low: low), as: UTF8.self) }
+    package var description: String { Crockford.encode(bits) }
 
-    package static func < (left: JobID, right: JobID) -> Bool {
-        (left.high, left.low) < (right.high, right.low)
-    }
+    package static func < (left: JobID, right: JobID) -> Bool { left.bits < right.bits }
 }
 
 /// The submitter's name for a job, from its job card: 1-8 of A-Z 0-9 $ # @, not beginning with a digit.

@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted. What the store holds.
 package struct Timestamp: Hashable, Comparable, Sendable {

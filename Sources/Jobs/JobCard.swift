@@ -1,0 +1,75 @@
+/// Reads the statements of a deck that Port77 itself must know: the job card, and where in-stream data begins and ends.
+///
+/// Source: z/OS MVS JCL Reference, "Format of statements": `//` in columns 1-2, a name from column 3, an operation
+/// after at least one blank. Only columns 1-71 hold statement text.
+package struct JobCardReader: Equatable, Sendable {
+    package enum Card: Equatable, Sendable {
+        case job(name: String)
+        /// `//` and something else, `/*`, `//*`.
+        case statement
+        /// In-stream data.
+        case data
+    }
+
+    /// What ends the in-stream data that is being read.
+    private enum InStream: Equatable, Sendable {
+        /// `DD *`: any `//` or `/*` card.
+        case star
+        /// `DD DATA`: a `/*` card.
+        case data
+        /// `DLM=xx`: that card only.
+        case delimiter([UInt8])
+    }
+
+    private var inStream: InStream?
+
+    package init() {}
+
+    /// Classifies the next card.
+    /// - Parameter card: one record without its end, in ASCII or UTF-8.
+    package mutating func read(_ card: some Collection<UInt8>) -> Card {
+        let text = Array(card.prefix(71))
+        switch inStream {
+        case .star where text.starts(with: [0x2F, 0x2F]) || text.starts(with: [0x2F, 0x2A]):
+            inStream = nil
+            if text.starts(with: [0x2F, 0x2A]) { return .statement }
+        case .data:
+            if text.starts(with: [0x2F, 0x2A]) {
+                inStream = nil
+                return .statement
+            }
+            return .data
+        case .delimiter(let mark):
+            if text.starts(with: mark) {
+                inStream = nil
+                return .statement
+            }
+            return .data
+        case .star: return .data
+        case nil: break
+        }
+        guard text.starts(with: [0x2F, 0x2F]) else { return text.starts(with: [0x2F, 0x2A]) ? .statement : .data }
+        if text.count > 2, text[2] == 0x2A { return .statement }
+        let fields = text.dropFirst(2).split(separator: 0x20, omittingEmptySubsequences: false)
+        guard let name = fields.first else { return .statement }
+        let rest = fields.dropFirst().drop { $0.isEmpty }
+        guard let operation = rest.first else { return .statement }
+        if operation.elementsEqual("JOB".utf8) { return .job(name: String(decoding: name, as: UTF8.self)) }
+        if operation.elementsEqual("DD".utf8), let operands = rest.dropFirst().drop(while: { $0.isEmpty }).first {
+            inStream = Self.inStream(of: operands)
+        }
+        return .statement
+    }
+
+    private static func inStream(of operands: ArraySlice<UInt8>) -> InStream? {
+        let parts = operands.split(separator: 0x2C)
+        guard let first = parts.first else { return nil }
+        let isStar = first.elementsEqual("*".utf8)
+        guard isStar || first.elementsEqual("DATA".utf8) else { return nil }
+        for part in parts.dropFirst() where part.starts(with: Array("DLM=".utf8)) {
+            let mark = part.dropFirst(4).filter { $0 != 0x27 }
+            if mark.count == 2 { return .delimiter(mark) }
+        }
+        return isStar ? .star : .data
+    }
+}
