@@ -7,6 +7,12 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func dueDeliveries(at time: Timestamp, limit: Int, excluding: Set<DeliveryID>) async throws(StoreError)
         -> [Delivery]
 
+    /// The same without the deliveries of these endpoints: their queues in memory are full, or their breaker is open. One dead
+    /// endpoint with 100,000 due deliveries must not hide another's one.
+    func dueDeliveries(
+        at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>
+    ) async throws(StoreError) -> [Delivery]
+
     /// When the next pending delivery is due that is not due yet; nil when there is none.
     func nextDeliveryTime(after time: Timestamp) async throws(StoreError) -> Timestamp?
 
@@ -18,6 +24,14 @@ package protocol DeliveryStore: AnyObject, Sendable {
 
     /// Deliveries of a job's events, oldest first, with their attempts.
     func deliveries(of job: JobID) async throws(StoreError) -> [DeliveryRecord]
+}
+
+extension DeliveryStore {
+    package func dueDeliveries(
+        at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>
+    ) async throws(StoreError) -> [Delivery] {
+        try await dueDeliveries(at: time, limit: limit, excluding: excluding).filter { !endpoints.contains($0.endpoint) }
+    }
 }
 
 package struct DeliveryID: Hashable, Comparable, Sendable {
