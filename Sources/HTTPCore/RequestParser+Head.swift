@@ -135,7 +135,9 @@ extension RequestParser {
             throw .malformed("The Host field names another host than the request target.")
         }
         if framing.hasTransferEncoding {
-            if head.contentLength != nil { throw .malformed("Content-Length and Transfer-Encoding exclude each other.") }
+            if head.contentLength != nil {
+                throw .malformed("Content-Length and Transfer-Encoding exclude each other.")
+            }
             if head.minorVersion == 0 { throw .malformed("HTTP/1.0 has no Transfer-Encoding.") }
             if framing.chunkedIsWrong { throw .malformed("chunked must be the last coding, once, without parameters.") }
             if framing.hasOtherCoding { throw .unknownTransferCoding }

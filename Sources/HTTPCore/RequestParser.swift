@@ -64,12 +64,16 @@ package struct RequestParser: Sendable {
     /// - Returns: `nil` when all of `input` is read and more is needed.
     /// - Throws: the same fault again, once there was one.
     package mutating func next(_ input: Span<UInt8>, at offset: inout Int) throws(RequestFault) -> Event? {
-        do {
+        do throws(RequestFault) {
             while true {
                 switch phase {
                 case .requestLine, .fields:
                     guard try takeHeadLine(input, &offset) else { return nil }
-                    if phase == .requestLine { try readRequestLine() } else if try readFieldLine() { return beginBody() }
+                    if phase == .requestLine {
+                        try readRequestLine()
+                    } else if try readFieldLine() {
+                        return beginBody()
+                    }
                 case .fixed(let left):
                     if bodyBytes > longestBody || left > longestBody - bodyBytes {
                         throw RequestFault.bodyTooLarge(limit: longestBody)
@@ -156,7 +160,8 @@ package struct RequestParser: Sendable {
         // An unfinished line counts one octet more, the LF that must come: so a cut changes no verdict.
         let count = end - offset + (feed == nil ? 1 : 0)
         let tooLong =
-            head.octets.count - lineStart + count > (phase == .requestLine ? limits.requestLineBytes : limits.fieldBytes) + 2
+            head.octets.count - lineStart + count
+            > (phase == .requestLine ? limits.requestLineBytes : limits.fieldBytes) + 2
             || head.octets.count + count > limits.headBytes
         if tooLong { throw phase == .requestLine ? .targetTooLong : .headTooLarge }
         head.octets.append(input.extracting(offset..<end))

@@ -71,8 +71,9 @@ struct Target {
         guard String(validating: decoded, as: UTF8.self) != nil else {
             throw .malformed("The request target is not UTF-8.")
         }
-        if isPath, decoded.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") })
-            .contains(where: { $0.elementsEqual("..".utf8) })
+        if isPath,
+            decoded.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") })
+                .contains(where: { $0.elementsEqual("..".utf8) })
         {
             throw .malformed("The path has a segment of two dots.")
         }
