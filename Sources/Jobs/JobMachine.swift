@@ -35,6 +35,11 @@ package enum JobEffect: Equatable, Sendable {
 package struct JobConflict: Error, Equatable {
     package let state: JobState
     package let action: JobAction
+
+    package init(state: JobState, action: JobAction) {
+        self.state = state
+        self.action = action
+    }
 }
 
 extension Job {
