@@ -12,6 +12,9 @@ package protocol Station: AnyObject, Sendable {
     /// How many calls may be under way at once (PRIV-RJE's WINDOW).
     var window: Int { get }
 
+    /// How many sessions the host allows this user, known after `signOn`; nil when it did not say.
+    var sessionLimit: Int? { get }
+
     func signOn() async throws(StationError)
 
     /// Hands a deck in.
@@ -67,6 +70,10 @@ package protocol Station: AnyObject, Sendable {
 
     /// Ends the session in the protocol's way, then the line.
     func signOff() async
+}
+
+extension Station {
+    package var sessionLimit: Int? { nil }
 }
 
 /// What a host can do. What it cannot is shown and refused by name, never faked.
