@@ -13,13 +13,16 @@ package struct HostProfile: Sendable {
     package let longestCard: Int
     package let mostDeckOctets: Int
     package let uncertainPolicy: Job.UncertainPolicy
+    /// A deck that the line's end cuts short becomes no job, by the protocol's note.
+    package let dropsCutDecks: Bool
     package let pool: StationPool
     /// Hash of what the host is shown at log-on: a new one lifts a refusal.
     package let credential: ContentHash
 
     package init(
         id: HostID, protocolName: String, address: String, codePage: CodePage, longestCard: Int = 80,
-        mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold, pool: StationPool,
+        mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold,
+        dropsCutDecks: Bool = true, pool: StationPool,
         credential: ContentHash
     ) {
         self.id = id
@@ -29,6 +32,7 @@ package struct HostProfile: Sendable {
         self.longestCard = longestCard
         self.mostDeckOctets = mostDeckOctets
         self.uncertainPolicy = uncertainPolicy
+        self.dropsCutDecks = dropsCutDecks
         self.pool = pool
         self.credential = credential
     }

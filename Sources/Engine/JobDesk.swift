@@ -1,5 +1,4 @@
 package import Jobs
-package import Lines
 package import Stores
 
 /// Where jobs are handed in and asked about: what the API calls, without a word of HTTP.

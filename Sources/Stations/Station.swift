@@ -15,6 +15,9 @@ package protocol Station: AnyObject, Sendable {
     /// How many sessions the host allows this user, known after `signOn`; nil when it did not say.
     var sessionLimit: Int? { get }
 
+    /// How long at least the host remembers a submission key; nil: it does not, or nobody knows.
+    var keyMemory: Duration? { get }
+
     func signOn() async throws(StationError)
 
     /// Hands a deck in.
@@ -74,6 +77,7 @@ package protocol Station: AnyObject, Sendable {
 
 extension Station {
     package var sessionLimit: Int? { nil }
+    package var keyMemory: Duration? { nil }
 }
 
 /// What a host can do. What it cannot is shown and refused by name, never faked.

@@ -103,6 +103,9 @@ package final class StationPool: Sendable {
 
     package var status: PoolStatus { state.withLock { $0.pool.status(at: ticker.elapsed()) } }
 
+    /// A session is there that gets the host's notices.
+    package var hasNotices: Bool { state.withLock { $0.watcher != nil } }
+
     /// What the host says unasked, over whichever session. One taker. Ends when the pool has stopped.
     package var reports: AsyncStream<PooledReport> { queue.reports }
 

@@ -1,0 +1,119 @@
+import Jobs
+import Wire
+
+/// What `port77 serve` runs with: defaults, then the file, then the environment, then flags.
+struct Configuration: Equatable, Sendable {
+    var listen = "127.0.0.1:8077"
+    var data = "./port77-data"
+    var publicFolder: String?
+    var hosts: [Host] = []
+    var webhooks = Webhooks()
+    var log = Log()
+    var grace = Duration.seconds(30)
+
+    struct Host: Equatable, Sendable {
+        var id: HostID
+        var address: String
+        var port: Int
+        var tls: TLS?
+        var user: String
+        var password: Secret
+        var minSessions = 1
+        var maxSessions = 4
+        var codePage = CodePage.ascii
+        var longestCard = 80
+        var uncertainPolicy = Job.UncertainPolicy.hold
+        var answerLimit = Duration.seconds(60)
+    }
+
+    struct TLS: Equatable, Sendable {
+        /// PEM file with the authorities to trust; nil: the system's.
+        var authorities: String?
+        /// The name the certificate must have; nil: the address.
+        var name: String?
+    }
+
+    struct Webhooks: Equatable, Sendable {
+        var secret: Secret?
+        var allowNetworks: [String] = []
+        var allowPlainHTTP = false
+        var authorities: String?
+    }
+
+    struct Log: Equatable, Sendable {
+        enum Format: String, CaseIterable, Sendable { case plain, json }
+        var format = Format.plain
+        var level = "info"
+    }
+
+    /// A secret is never written into the file itself.
+    enum Secret: Equatable, Sendable {
+        case environment(String)
+        case file(String)
+        /// For the embedded demonstration host only.
+        case known(String)
+    }
+
+    /// Without a file: loopback only, one host `demo` as `port77 host` serves it by default.
+    static let withoutFile: Configuration = {
+        var configuration = Configuration()
+        if let demo = HostID("demo") {
+            configuration.hosts = [
+                Host(id: demo, address: "127.0.0.1", port: 7077, tls: nil, user: "RMT1", password: .known("secret"))
+            ]
+        }
+        return configuration
+    }()
+
+    mutating func apply(environment: [String: String]) {
+        if let value = environment["PORT77_LISTEN"] { listen = value }
+        if let value = environment["PORT77_DATA"] { data = value }
+        if let value = environment["PORT77_LOG_LEVEL"] { log.level = value }
+        if let value = environment["PORT77_LOG_FORMAT"], let format = Log.Format(rawValue: value) {
+            log.format = format
+        }
+    }
+}
+
+/// One thing wrong with a configuration file, and where.
+struct ConfigurationFault: Error, Equatable, Sendable, CustomStringConvertible {
+    /// From 1; 0: the file as a whole.
+    let line: Int
+    let column: Int
+    let words: String
+
+    var description: String { line == 0 ? words : "line \(line), column \(column): \(words)" }
+}
+
+struct ConfigurationFaults: Error, CustomStringConvertible {
+    let file: String
+    let faults: [ConfigurationFault]
+
+    var description: String {
+        faults.map { "\(file): \($0)" }.joined(separator: "\n")
+    }
+}
+
+extension Configuration.Secret {
+    /// - Throws: a sentence that names the variable or file, never the secret.
+    func reveal(environment: [String: String]) throws(ConfigurationFault) -> String {
+        switch self {
+        case .known(let text): return text
+        case .environment(let name):
+            guard let value = environment[name], !value.isEmpty else {
+                throw ConfigurationFault(line: 0, column: 0, words: "the environment variable \(name) is not set")
+            }
+            return value
+        case .file(let path):
+            guard let octets = readSmallFile(path) else {
+                throw ConfigurationFault(line: 0, column: 0, words: "the secret file \(path) cannot be read")
+            }
+            let text = String(decoding: octets, as: UTF8.self)
+            let line = text.prefix { $0 != "\n" && $0 != "\r\n" }
+            guard !line.isEmpty else {
+                throw ConfigurationFault(line: 0, column: 0, words: "the secret file \(path) is empty")
+            }
+            return String(line)
+        }
+    }
+}

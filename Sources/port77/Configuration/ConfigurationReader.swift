@@ -1,0 +1,293 @@
+import Jobs
+import Lines
+import Webhooks
+import Wire
+import Yams
+
+/// Reads the YAML file by hand over its nodes, so that every fault is told with its line, all at once.
+struct ConfigurationReader {
+    private var faults: [ConfigurationFault] = []
+
+    static func read(_ text: String, file: String) throws(ConfigurationFaults) -> Configuration {
+        var reader = ConfigurationReader()
+        var configuration = Configuration()
+        do {
+            guard let root = try Yams.compose(yaml: text) else {
+                return .withoutFile
+            }
+            reader.read(root, into: &configuration)
+        } catch let error as YamlError {
+            reader.faults.append(Self.fault(of: error))
+        } catch {
+            reader.faults.append(ConfigurationFault(line: 0, column: 0, words: "not readable as YAML: \(error)"))
+        }
+        guard reader.faults.isEmpty else { throw ConfigurationFaults(file: file, faults: reader.faults) }
+        return configuration
+    }
+
+    private static func fault(of error: YamlError) -> ConfigurationFault {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            ConfigurationFault(line: mark.line, column: mark.column, words: problem)
+        default: ConfigurationFault(line: 0, column: 0, words: "not readable as YAML: \(error)")
+        }
+    }
+
+    private mutating func read(_ root: Node, into configuration: inout Configuration) {
+        let known = ["listen", "data", "public", "hosts", "webhooks", "log", "grace_seconds"]
+        guard let members = members(of: root, named: "the file", known: known) else { return }
+        if let node = members["listen"], let text = string(node, "listen") {
+            if text.contains(":") {
+                configuration.listen = text
+            } else {
+                fault(node, "listen is ADDRESS:PORT, for example 127.0.0.1:8077; port 0 takes a free one")
+            }
+        }
+        if let node = members["data"], let text = string(node, "data") { configuration.data = text }
+        if let node = members["public"], let text = string(node, "public") { configuration.publicFolder = text }
+        if let node = members["grace_seconds"], let seconds = number(node, "grace_seconds", 0...3600) {
+            configuration.grace = .seconds(seconds)
+        }
+        if let node = members["hosts"] {
+            guard let sequence = node.sequence else {
+                fault(node, "hosts is a list; begin each host with a dash")
+                return
+            }
+            for item in sequence {
+                if let host = readHost(item) {
+                    if configuration.hosts.contains(where: { $0.id == host.id }) {
+                        fault(item, "the host \(host.id) is there twice")
+                    }
+                    configuration.hosts.append(host)
+                }
+            }
+            if sequence.isEmpty { fault(node, "hosts is empty; name at least one") }
+        } else {
+            fault(root, "hosts is missing; name at least one host with id, protocol, address, user and password")
+        }
+        if let node = members["webhooks"] { readWebhooks(node, into: &configuration.webhooks) }
+        if let node = members["log"] { readLog(node, into: &configuration.log) }
+    }
+
+    private mutating func readHost(_ node: Node) -> Configuration.Host? {
+        let known = [
+            "id", "protocol", "address", "tls", "user", "password", "sessions", "code_page", "longest_card",
+            "on_uncertain", "answer_seconds",
+        ]
+        guard let members = members(of: node, named: "a host", known: known) else { return nil }
+        let id = required("id", in: members, of: node).flatMap { id -> HostID? in
+            let parsed = HostID(id.text)
+            if parsed == nil { fault(id.node, "id is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen") }
+            return parsed
+        }
+        if let name = required("protocol", in: members, of: node), name.text != "priv-rje" {
+            fault(name.node, "protocol \(name.text) is not served; this version speaks priv-rje")
+        }
+        let address = required("address", in: members, of: node).flatMap { address -> (String, Int)? in
+            let parsed = splitAddress(address.text, defaultPort: 77)
+            if parsed == nil { fault(address.node, "address is HOST or HOST:PORT; the port is 77 unless given") }
+            return parsed
+        }
+        let user = required("user", in: members, of: node)?.text
+        var password: Configuration.Secret?
+        if let secret = members["password"] {
+            password = readSecret(secret, "password")
+        } else {
+            fault(node, "password is missing; write password: {env: NAME} or {file: PATH}")
+        }
+        var host: Configuration.Host?
+        if let id, let address, let user, let password {
+            host = Configuration.Host(
+                id: id, address: address.0, port: address.1, tls: nil, user: user, password: password)
+        }
+        if let tls = members["tls"] { host?.tls = readTLS(tls) }
+        if let sessions = members["sessions"], let limits = readSessions(sessions) {
+            host?.minSessions = limits.min
+            host?.maxSessions = limits.max
+        }
+        if let page = members["code_page"], let name = string(page, "code_page") {
+            if let known = CodePage(named: name) {
+                host?.codePage = known
+            } else {
+                fault(
+                    page,
+                    "code_page \(name) is not known; known are \(CodePage.allCases.map(\.configurationName).joined(separator: ", "))"
+                )
+            }
+        }
+        if let card = members["longest_card"], let length = number(card, "longest_card", 1...32_760) {
+            host?.longestCard = length
+        }
+        if let seconds = members["answer_seconds"], let limit = number(seconds, "answer_seconds", 1...3600) {
+            host?.answerLimit = .seconds(limit)
+        }
+        if let policy = members["on_uncertain"], let name = string(policy, "on_uncertain") {
+            if let known = Job.UncertainPolicy(rawValue: name) {
+                host?.uncertainPolicy = known
+            } else {
+                fault(policy, "on_uncertain is hold, resubmit or abandon")
+            }
+        }
+        return host
+    }
+
+    private mutating func readTLS(_ node: Node) -> Configuration.TLS? {
+        if node.scalar != nil {
+            guard let isOn = node.bool else {
+                fault(node, "tls is true, false, or {ca: FILE, name: NAME}")
+                return nil
+            }
+            return isOn ? Configuration.TLS() : nil
+        }
+        guard let members = members(of: node, named: "tls", known: ["ca", "name"]) else { return nil }
+        return Configuration.TLS(
+            authorities: members["ca"].flatMap { string($0, "ca") },
+            name: members["name"].flatMap { string($0, "name") })
+    }
+
+    private mutating func readSessions(_ node: Node) -> (min: Int, max: Int)? {
+        guard let members = members(of: node, named: "sessions", known: ["min", "max"]) else { return nil }
+        let most = members["max"].flatMap { number($0, "max", 1...256) } ?? 4
+        let least = members["min"].flatMap { number($0, "min", 0...256) } ?? min(1, most)
+        if least > most {
+            fault(node, "sessions: min is above max")
+            return nil
+        }
+        return (least, most)
+    }
+
+    private mutating func readWebhooks(_ node: Node, into webhooks: inout Configuration.Webhooks) {
+        let known = ["secret", "allow_networks", "allow_plain_http", "ca"]
+        guard let members = members(of: node, named: "webhooks", known: known) else { return }
+        if let secret = members["secret"] { webhooks.secret = readSecret(secret, "secret") }
+        if let ca = members["ca"] { webhooks.authorities = string(ca, "ca") }
+        if let plain = members["allow_plain_http"] {
+            if let isAllowed = plain.bool {
+                webhooks.allowPlainHTTP = isAllowed
+            } else {
+                fault(plain, "allow_plain_http is true or false")
+            }
+        }
+        if let networks = members["allow_networks"] {
+            guard let sequence = networks.sequence else {
+                fault(networks, "allow_networks is a list such as [127.0.0.0/8, 10.1.0.0/16]")
+                return
+            }
+            for item in sequence {
+                guard let text = string(item, "allow_networks") else { continue }
+                if Network(text) == nil {
+                    fault(item, "\(text) is no network; write ADDRESS/BITS")
+                } else {
+                    webhooks.allowNetworks.append(text)
+                }
+            }
+        }
+    }
+
+    private mutating func readLog(_ node: Node, into log: inout Configuration.Log) {
+        guard let members = members(of: node, named: "log", known: ["format", "level"]) else { return }
+        if let format = members["format"], let name = string(format, "format") {
+            if let known = Configuration.Log.Format(rawValue: name) {
+                log.format = known
+            } else {
+                fault(format, "format is plain or json")
+            }
+        }
+        if let level = members["level"], let name = string(level, "level") {
+            if Logs.levels.contains(name) {
+                log.level = name
+            } else {
+                fault(level, "level is one of \(Logs.levels.joined(separator: ", "))")
+            }
+        }
+    }
+
+    private mutating func readSecret(_ node: Node, _ name: String) -> Configuration.Secret? {
+        guard node.mapping != nil else {
+            fault(node, "\(name) is never written here; write \(name): {env: NAME} or {file: PATH}")
+            return nil
+        }
+        guard let members = members(of: node, named: name, known: ["env", "file"]) else { return nil }
+        switch (members["env"], members["file"]) {
+        case (let env?, nil): return string(env, "env").map { .environment($0) }
+        case (nil, let file?): return string(file, "file").map { .file($0) }
+        default:
+            fault(node, "\(name) is either {env: NAME} or {file: PATH}")
+            return nil
+        }
+    }
+
+    // What every reading above is made of.
+
+    private mutating func members(of node: Node, named name: String, known: [String]) -> [String: Node]? {
+        guard let mapping = node.mapping else {
+            fault(node, "\(name) is a list of KEY: VALUE")
+            return nil
+        }
+        var members: [String: Node] = [:]
+        for (key, value) in mapping {
+            guard let text = key.string else {
+                fault(key, "a key is a word")
+                continue
+            }
+            if !known.contains(text) {
+                fault(key, "\(text) is not known here; known are \(known.joined(separator: ", "))")
+            } else if members.updateValue(value, forKey: text) != nil {
+                fault(key, "\(text) is there twice")
+            }
+        }
+        return members
+    }
+
+    private mutating func required(
+        _ name: String, in members: [String: Node], of node: Node
+    ) -> (text: String, node: Node)? {
+        guard let member = members[name] else {
+            fault(node, "\(name) is missing")
+            return nil
+        }
+        return string(member, name).map { ($0, member) }
+    }
+
+    private mutating func string(_ node: Node, _ name: String) -> String? {
+        guard let text = node.scalar?.string, !text.isEmpty else {
+            fault(node, "\(name) is a text that is not empty")
+            return nil
+        }
+        return text
+    }
+
+    private mutating func number(_ node: Node, _ name: String, _ range: ClosedRange<Int>) -> Int? {
+        guard let value = node.int, range.contains(value) else {
+            fault(node, "\(name) is a number from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return value
+    }
+
+    private mutating func fault(_ node: Node, _ words: String) {
+        faults.append(ConfigurationFault(line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, words: words))
+    }
+}
+
+/// `host`, `host:port`, `[::1]:port`.
+func splitAddress(_ text: String, defaultPort: Int?) -> (host: String, port: Int)? {
+    var host = Substring(text)
+    var port = defaultPort
+    if text.hasPrefix("[") {
+        guard let close = text.firstIndex(of: "]") else { return nil }
+        host = text[text.index(after: text.startIndex)..<close]
+        let rest = text[text.index(after: close)...]
+        if !rest.isEmpty {
+            guard rest.hasPrefix(":"), let given = Int(rest.dropFirst()) else { return nil }
+            port = given
+        }
+    } else if let colon = text.lastIndex(of: ":") {
+        guard text.firstIndex(of: ":") == colon, let given = Int(text[text.index(after: colon)...]) else { return nil }
+        host = text[..<colon]
+        port = given
+    }
+    guard !host.isEmpty, let port, (0...65_535).contains(port) else { return nil }
+    return (String(host), port)
+}
