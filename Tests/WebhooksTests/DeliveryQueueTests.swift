@@ -1,0 +1,232 @@
+import Jobs
+import Stores
+import Testing
+import Webhooks
+
+private func at(_ seconds: Int64) -> Timestamp { Timestamp(microseconds: seconds * 1_000_000) }
+
+private func delivery(
+    _ id: Int64, owner: String = "local", endpoint: Int64 = 1, host: String? = nil, octets: Int = 700
+) -> QueuedDelivery {
+    QueuedDelivery(
+        id: DeliveryID(id), owner: Owner(owner) ?? .local, endpoint: endpoint, host: host ?? "host\(endpoint)",
+        octets: octets)
+}
+
+/// The queue behind a reference, so that an expectation may change it.
+private final class Queue {
+    private var queue: DeliveryQueue
+    init(limits: DeliveryQueue.Limits = .init()) { queue = DeliveryQueue(limits: limits) }
+    var waitingCount: Int { queue.waitingCount }
+    var inFlightCount: Int { queue.inFlightCount }
+    var isHungry: Bool { queue.isHungry }
+    var openBreakers: Int { queue.openBreakers }
+    var nextBreakerTime: Timestamp? { queue.nextBreakerTime }
+    func add(_ delivery: QueuedDelivery, at time: Timestamp) -> Bool { queue.add(delivery, at: time) }
+    func next(at time: Timestamp) -> QueuedDelivery? { queue.next(at: time) }
+    func beginFetch() -> Set<Int64> { queue.beginFetch() }
+    func ended(_ delivery: QueuedDelivery, succeeded: Bool?, at time: Timestamp) -> [DeliveryID] {
+        queue.ended(delivery, succeeded: succeeded, at: time)
+    }
+    func drain() -> [QueuedDelivery] {
+        var taken: [QueuedDelivery] = []
+        while let next = queue.next(at: at(0)) { taken.append(next) }
+        return taken
+    }
+}
+
+@Suite struct DeliveryQueueTests {
+
+    @Test func `four at a time for an endpoint, in the order they came`() {
+        let queue = Queue()
+        for id in 1...6 as ClosedRange<Int64> { #expect(queue.add(delivery(id), at: at(0))) }
+        let first = queue.drain()
+        #expect(first.map(\.id.value) == [1, 2, 3, 4])
+        #expect(queue.ended(first[1], succeeded: true, at: at(1)).isEmpty)
+        #expect(queue.drain().map(\.id.value) == [5])
+    }
+
+    @Test func `sixteen at a time for a host, whatever the endpoint, and each of them gets its turn`() {
+        let queue = Queue()
+        for id in 0..<60 as Range<Int64> { #expect(queue.add(delivery(id, endpoint: id % 6, host: "one"), at: at(0))) }
+        var flying = queue.drain()
+        #expect(flying.count == 16)
+        var served = flying
+        while !flying.isEmpty {
+            _ = queue.ended(flying.removeFirst(), succeeded: true, at: at(1))
+            let more = queue.drain()
+            served += more
+            flying += more
+        }
+        #expect(Set(served.map(\.id.value)) == Set(0..<60))
+        #expect(Set(served.prefix(30).map(\.endpoint)) == Set(0..<6))
+    }
+
+    @Test func `the whole process has its limit`() {
+        var limits = DeliveryQueue.Limits()
+        limits.inFlight = 10
+        let queue = Queue(limits: limits)
+        for id in 0..<40 as Range<Int64> { #expect(queue.add(delivery(id, endpoint: id), at: at(0))) }
+        let first = queue.drain()
+        #expect(first.count == 10)
+        _ = queue.ended(first[0], succeeded: true, at: at(0))
+        #expect(queue.drain().count == 1)
+    }
+
+    @Test func `an owner with many endpoints takes no more turns than one with a single one`() {
+        let queue = Queue()
+        for id in 0..<600 as Range<Int64> {
+            #expect(queue.add(delivery(id, owner: "big", endpoint: id % 20, octets: 7680), at: at(0)))
+        }
+        for id in 1000..<1010 as Range<Int64> {
+            #expect(queue.add(delivery(id, owner: "small", endpoint: 99, octets: 7680), at: at(0)))
+        }
+        var order: [QueuedDelivery] = []
+        while let next = queue.next(at: at(0)) {
+            order.append(next)
+            _ = queue.ended(next, succeeded: true, at: at(0))
+        }
+        #expect(order.count == 610)
+        let ofSmall = order.prefix(21).filter { $0.owner.description == "small" }
+        #expect(ofSmall.count == 10)
+    }
+
+    @Test func `small bodies go more often than large ones`() {
+        let queue = Queue()
+        for id in 0..<60 as Range<Int64> { #expect(queue.add(delivery(id, endpoint: 1, octets: 512), at: at(0))) }
+        for id in 100..<160 as Range<Int64> { #expect(queue.add(delivery(id, endpoint: 2, octets: 20_000), at: at(0))) }
+        var order: [Int64] = []
+        for _ in 0..<45 {
+            guard let next = queue.next(at: at(0)) else { break }
+            order.append(next.endpoint)
+            _ = queue.ended(next, succeeded: true, at: at(0))
+        }
+        #expect(order.filter { $0 == 1 }.count == 40)
+    }
+
+    @Test func `an open breaker keeps one delivery as its probe and gives the others back`() {
+        let queue = Queue()
+        for id in 0..<64 as Range<Int64> { #expect(queue.add(delivery(id), at: at(0))) }
+        #expect(!queue.add(delivery(64), at: at(0)), "no more than 64 wait in memory for one endpoint")
+        var given: [DeliveryID] = []
+        var tries = 0
+        while let next = queue.next(at: at(1)) {
+            tries += 1
+            given += queue.ended(next, succeeded: false, at: at(1))
+        }
+        #expect(tries == 10)
+        #expect(given.count == 53)
+        #expect(queue.waitingCount == 1)
+        #expect(queue.openBreakers == 1)
+        #expect(queue.beginFetch() == [1], "while it is open, nothing more is read for it")
+        #expect(queue.nextBreakerTime == at(31))
+        #expect(queue.next(at: at(30)) == nil)
+        guard let probe = queue.next(at: at(31)) else {
+            Issue.record("no probe")
+            return
+        }
+        #expect(queue.add(delivery(100), at: at(31)))
+        #expect(queue.next(at: at(31)) == nil, "one probe at a time")
+        #expect(queue.ended(probe, succeeded: true, at: at(32)).isEmpty)
+        #expect(queue.isHungry, "the others can be read again")
+        #expect(queue.beginFetch().isEmpty)
+        #expect(queue.next(at: at(32))?.id == DeliveryID(100))
+    }
+
+    @Test func `a full window asks for more when half of it has gone`() {
+        var limits = DeliveryQueue.Limits()
+        limits.waiting = 8
+        let queue = Queue(limits: limits)
+        for id in 0..<8 as Range<Int64> { #expect(queue.add(delivery(id, endpoint: id), at: at(0))) }
+        #expect(!queue.add(delivery(9, endpoint: 9), at: at(0)))
+        for _ in 0..<3 { _ = queue.next(at: at(0)) }
+        #expect(!queue.isHungry)
+        _ = queue.next(at: at(0))
+        #expect(queue.isHungry)
+    }
+
+    @Test func `idle endpoints are forgotten, open breakers are not at first`() {
+        var limits = DeliveryQueue.Limits()
+        limits.idleEndpoints = 4
+        let queue = Queue(limits: limits)
+        for round in 0..<10 as Range<Int64> {
+            _ = queue.add(delivery(round, endpoint: 77), at: at(0))
+            if let next = queue.next(at: at(0)) { _ = queue.ended(next, succeeded: false, at: at(0)) }
+        }
+        #expect(queue.openBreakers == 1)
+        for id in 100..<110 as Range<Int64> {
+            _ = queue.add(delivery(id, endpoint: id), at: at(0))
+            if let next = queue.next(at: at(0)) { _ = queue.ended(next, succeeded: true, at: at(0)) }
+        }
+        #expect(queue.openBreakers == 1)
+    }
+
+    @Test(arguments: 1...20 as ClosedRange<UInt64>)
+    func `in a random run nothing is lost, doubled, starved or beyond its limit`(_ seed: UInt64) {
+        var random = SplitMix(seed: seed)
+        var limits = DeliveryQueue.Limits()
+        limits.inFlight = 40
+        limits.inFlightPerHost = 6
+        limits.waitingPerEndpoint = 12
+        limits.waiting = 100
+        limits.idleEndpoints = 10
+        let queue = Queue(limits: limits)
+        var now: Int64 = 0
+        var nextID: Int64 = 0
+        var waiting: Set<DeliveryID> = []
+        var flying: [QueuedDelivery] = []
+        var ended = 0
+        func check() {
+            #expect(queue.waitingCount == waiting.count)
+            #expect(queue.inFlightCount == flying.count)
+        }
+        func take() {
+            guard let next = queue.next(at: at(now)) else { return }
+            #expect(waiting.remove(next.id) != nil)
+            flying.append(next)
+            #expect(flying.count <= 40)
+            #expect(flying.filter { $0.endpoint == next.endpoint }.count <= 4)
+            #expect(flying.filter { $0.host == next.host }.count <= 6)
+        }
+        func end(_ index: Int) {
+            let done = flying.remove(at: index)
+            // Endpoints 0-4 always fail, 5-9 fail at times.
+            let succeeded: Bool? =
+                switch done.endpoint {
+                case 0..<5: false
+                case 5..<10: [true, false, nil][Int.random(in: 0..<3, using: &random)]
+                default: true
+                }
+            for id in queue.ended(done, succeeded: succeeded, at: at(now)) {
+                #expect(waiting.remove(id) != nil)
+            }
+            ended += 1
+        }
+        for _ in 0..<5000 {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0..<4:
+                let endpoint = Int64.random(in: 0..<30, using: &random)
+                nextID += 1
+                let new = delivery(
+                    nextID, owner: "owner\(endpoint % 4)", endpoint: endpoint, host: "host\(endpoint % 7)",
+                    octets: Int.random(in: 0..<30_000, using: &random))
+                if queue.add(new, at: at(now)) { waiting.insert(new.id) }
+            case 4..<7: take()
+            case 7..<9:
+                if !flying.isEmpty { end(Int.random(in: 0..<flying.count, using: &random)) }
+            default: now += Int64.random(in: 0..<20, using: &random)
+            }
+            check()
+        }
+        // Whatever waits is served once its breaker lets it.
+        var rounds = 0
+        while !waiting.isEmpty || !flying.isEmpty, rounds < 10_000 {
+            rounds += 1
+            take()
+            if !flying.isEmpty { end(0) } else { now += 100 }
+            check()
+        }
+        #expect(waiting.isEmpty && flying.isEmpty)
+        #expect(ended > 500)
+    }
+}
