@@ -5,7 +5,9 @@ import Wire
 struct Configuration: Equatable, Sendable {
     var listen = "127.0.0.1:8077"
     var data = "./port77-data"
+    /// Where the web page and the API's description lie; nil: beside the executable, or in the source tree.
     var publicFolder: String?
+    var openAPIFolder: String?
     var hosts: [Host] = []
     var webhooks = Webhooks()
     var log = Log()

@@ -35,7 +35,7 @@ struct ConfigurationReader {
     }
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
-        let known = ["listen", "data", "public", "hosts", "webhooks", "log", "grace_seconds"]
+        let known = ["listen", "data", "public", "openapi", "hosts", "webhooks", "log", "grace_seconds"]
         guard let members = members(of: root, named: "the file", known: known) else { return }
         if let node = members["listen"], let text = string(node, "listen") {
             if text.contains(":") {
@@ -46,6 +46,7 @@ struct ConfigurationReader {
         }
         if let node = members["data"], let text = string(node, "data") { configuration.data = text }
         if let node = members["public"], let text = string(node, "public") { configuration.publicFolder = text }
+        if let node = members["openapi"], let text = string(node, "openapi") { configuration.openAPIFolder = text }
         if let node = members["grace_seconds"], let seconds = number(node, "grace_seconds", 0...3600) {
             configuration.grace = .seconds(seconds)
         }

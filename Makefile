@@ -1,0 +1,43 @@
+# What Port77 is and how to use it: README.md.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+
+.PHONY: help demo build release test unit campaigns fuzz format clean
+
+help:
+	@echo "make demo     build, then one deck through host, gateway and webhook receiver, every step printed"
+	@echo "make test     everything that is tested: unit, contract, end-to-end, fuzz, campaigns"
+	@echo "make release  the optimized executable, .build/release/port77"
+
+demo: build
+	.build/debug/port77 demo
+
+build:
+	@scripts/setup
+	swift build $(SWIFT_FLAGS) --product port77
+
+release:
+	@scripts/setup
+	swift build $(SWIFT_FLAGS) -c release --product port77
+
+test:
+	@scripts/setup with-tests
+	@scripts/test
+
+unit:
+	@scripts/setup with-tests
+	swift test $(SWIFT_FLAGS)
+
+# SECONDS=60 for each target.
+fuzz:
+	@scripts/setup with-tests
+	@scripts/fuzz $(or $(SECONDS),60)
+
+# make campaign NAME=kill JOBS=20000 KILLS=500 SEED=7
+campaign: build
+	python3 Tests/Campaigns/$(NAME).py --port77 .build/debug/port77 $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+format:
+	swift format format -i -r -p --configuration .swift-format Sources Tests Package.swift
+
+clean:
+	rm -rf .build .build-*

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Foundation
+import Wire
+
+/// Where the gateway is; shared by all client commands.
+struct ClientOptions: ParsableArguments {
+    @Option(help: "The gateway's URL. (default: $PORT77_URL or http://127.0.0.1:8077)")
+    var gateway: String?
+
+    @Flag(name: .long, help: "Print the gateway's JSON as it is.")
+    var json = false
+
+    var client: GatewayClient {
+        let environment = ProcessInfo.processInfo.environment
+        return GatewayClient(
+            base: gateway ?? environment["PORT77_URL"] ?? "http://127.0.0.1:8077", key: environment["PORT77_KEY"])
+    }
+
+    /// - Returns: the answer when it is a success; otherwise prints the problem and ends with code 2.
+    func ask(
+        _ method: String, _ target: String, fields: [String: String] = [:], body: [UInt8]? = nil,
+        piece: (([UInt8]) -> Bool)? = nil
+    ) throws -> GatewayClient.Answer {
+        let answer: GatewayClient.Answer
+        do {
+            answer = try client.send(method, target, fields: fields, body: body, piece: piece)
+        } catch let failure as GatewayClient.Failure {
+            complain(failure.description)
+            throw ExitCode(ClientExit.noGateway)
+        }
+        guard answer.status < 400 else {
+            complain(Self.words(of: answer))
+            throw ExitCode(ClientExit.refused)
+        }
+        return answer
+    }
+
+    private static func words(of answer: GatewayClient.Answer) -> String {
+        guard let problem = answer.json, let title = problem["title"]?.string else {
+            return "the gateway answered \(answer.status): \(String(decoding: answer.body.prefix(500), as: UTF8.self))"
+        }
+        var lines = [problem["detail"]?.string.map { "\(title): \($0)" } ?? title]
+        for item in problem["errors"]?.elements ?? [] {
+            guard let detail = item["detail"]?.string else { continue }
+            if let line = item["line"]?.int {
+                lines.append("  line \(line), column \(item["column"]?.int ?? 1): \(detail)")
+            } else {
+                lines.append("  \(item["pointer"]?.string ?? ""): \(detail)")
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Exit codes of the client commands beside a job's own return code (0-255, larger ones as 255).
+enum ClientExit {
+    static let noGateway: Int32 = 250
+    static let refused: Int32 = 251
+    static let jobFailed: Int32 = 252
+    static let notFinished: Int32 = 253
+
+    /// The return code of the job, or why there is none.
+    static func code(of job: JSONValue?) -> Int32 {
+        guard let job, let state = job["state"]?.string else { return jobFailed }
+        switch state {
+        case "completed": return Int32(clamping: min(255, max(0, job["outcome"]?["return_code"]?.int ?? 0)))
+        case "failed", "rejected", "canceled", "expired": return jobFailed
+        default: return notFinished
+        }
+    }
+}
+
+func complain(_ words: String) { FileHandle.standardError.write(Data("port77: \(words)\n".utf8)) }
+
+func printOctets(_ octets: [UInt8]) { FileHandle.standardOutput.write(Data(octets)) }
+
+/// For a query or a path segment.
+func percentEncoded(_ text: String) -> String {
+    var encoded = ""
+    for octet in text.utf8 {
+        switch octet {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E:
+            encoded.unicodeScalars.append(Unicode.Scalar(octet))
+        default: encoded += "%" + Hex.encode([octet]).uppercased()
+        }
+    }
+    return encoded
+}
+
+func query(_ items: [(String, String?)]) -> String {
+    let parts = items.compactMap { name, value in value.map { "\(percentEncoded(name))=\(percentEncoded($0))" } }
+    return parts.isEmpty ? "" : "?" + parts.joined(separator: "&")
+}

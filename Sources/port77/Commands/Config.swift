@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+
+struct Config: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look at a configuration file.", subcommands: [Check.self])
+
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Explain every fault of a configuration file with its line.",
+            discussion: "Example:  port77 config check /etc/port77.yaml")
+
+        @Argument(help: "The YAML file.")
+        var file: String
+
+        func run() throws {
+            let configuration = try loadConfiguration(file)
+            let environment = ProcessInfo.processInfo.environment
+            var faults: [String] = []
+            for host in configuration.hosts {
+                do { _ = try host.password.reveal(environment: environment) } catch { faults.append("host \(host.id): \(error)") }
+            }
+            if let secret = configuration.webhooks.secret {
+                do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
+            }
+            for fault in faults { complain("\(file): \(fault)") }
+            if !faults.isEmpty { throw ExitCode(1) }
+            print("\(file): good. \(configuration.hosts.count) host(s): \(configuration.hosts.map(\.id.description).joined(separator: ", "))")
+        }
+    }
+}
+
+/// - Throws: `ExitCode` after the faults have been printed.
+func loadConfiguration(_ file: String?) throws -> Configuration {
+    guard let file else { return .withoutFile }
+    guard let octets = readSmallFile(file) else {
+        complain("\(file) cannot be read (or is over 1 MiB)")
+        throw ExitCode(1)
+    }
+    do {
+        return try ConfigurationReader.read(String(decoding: octets, as: UTF8.self), file: file)
+    } catch {
+        complain(error.description)
+        throw ExitCode(1)
+    }
+}

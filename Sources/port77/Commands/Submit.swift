@@ -1,0 +1,105 @@
+import ArgumentParser
+import Foundation
+import Wire
+
+struct Submit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Hand in a deck; with --wait, print its print-out and end with the job's return code.",
+        discussion: """
+            Example:  port77 submit payroll.jcl --host demo --wait --notify https://ci.example/hook
+
+            Exit codes: the job's return code (with --wait; at most 255); 250 no gateway, 251 refused, 252 the job
+            failed, was rejected, canceled or expired, 253 not finished in time.
+            """)
+
+    @Argument(help: "The deck: a file, or - for standard input.")
+    var file: String
+
+    @Option(help: "The host; may be left out when one is configured.")
+    var host: String?
+
+    @Option(help: "Another job name than the one on the job card.")
+    var name: String?
+
+    @Option(help: "A URL to be called when the job ends. May be given again.")
+    var notify: [String] = []
+
+    @Option(help: "Your own name for the job.")
+    var correlator: String?
+
+    @Option(help: "0 to 15, higher goes first.")
+    var priority: Int?
+
+    @Flag(help: "Store it, but do not send it until it is released.")
+    var hold = false
+
+    @Option(help: "KEY=VALUE, kept with the job. May be given again.")
+    var label: [String] = []
+
+    @Option(help: "Makes a repeat of this command find the same job.")
+    var idempotencyKey: String?
+
+    @Flag(help: "Wait for the end of the job.")
+    var wait = false
+
+    @Option(help: "Seconds to wait at most.")
+    var timeout = 3600
+
+    @OptionGroup var client: ClientOptions
+
+    func run() throws {
+        let deck: [UInt8]
+        if file == "-" {
+            deck = Array(FileHandle.standardInput.readDataToEndOfFile())
+        } else if let data = FileManager.default.contents(atPath: file) {
+            deck = Array(data)
+        } else {
+            throw ValidationError("\(file) cannot be read")
+        }
+        var items: [(String, String?)] = [
+            ("host", host), ("name", name), ("correlator", correlator), ("priority", priority.map(String.init)),
+            ("hold", hold ? "true" : nil),
+        ]
+        items += notify.map { ("notify", $0) }
+        for pair in label {
+            guard let equals = pair.firstIndex(of: "=") else { throw ValidationError("--label takes KEY=VALUE") }
+            items.append(("label.\(pair[..<equals])", String(pair[pair.index(after: equals)...])))
+        }
+        var fields = ["Content-Type": "text/plain"]
+        fields["Idempotency-Key"] = idempotencyKey
+        let answer = try client.ask("POST", "/v1/jobs" + query(items), fields: fields, body: deck)
+        guard let job = answer.json, let id = job["id"]?.string else {
+            complain("the gateway's answer has no job")
+            throw ExitCode(ClientExit.refused)
+        }
+        guard wait else {
+            client.json ? printOctets(answer.body + [0x0A]) : print(id)
+            return
+        }
+        if !client.json { complain("\(id) \(job["state"]?.string ?? "")") }
+        let final = try waitForEnd(of: id, client, seconds: timeout)
+        if client.json {
+            printOctets(final.body + [0x0A])
+        } else if final.json?["outputs"]?.elements?.isEmpty == false {
+            _ = try client.ask("GET", "/v1/jobs/\(id)/output", fields: ["Accept": "text/plain"]) {
+                printOctets($0)
+                return true
+            }
+        }
+        if !client.json, let job = final.json {
+            complain("\(id) \(job["state"]?.string ?? "") \(job["outcome"]?["text"]?.string ?? job["reason"]?.string ?? "")")
+        }
+        let code = ClientExit.code(of: final.json)
+        if code != 0 { throw ExitCode(code) }
+    }
+}
+
+/// Long requests, one after the other, each at most the gateway's limit.
+func waitForEnd(of id: String, _ client: ClientOptions, seconds: Int) throws -> GatewayClient.Answer {
+    let end = ContinuousClock.now.advanced(by: .seconds(seconds))
+    while true {
+        let left = max(0, ContinuousClock.now.duration(to: end).components.seconds)
+        let answer = try client.ask("GET", "/v1/jobs/\(id)", fields: ["Prefer": "wait=\(min(60, max(1, left)))"])
+        if ClientExit.code(of: answer.json) != ClientExit.notFinished || left == 0 { return answer }
+    }
+}
