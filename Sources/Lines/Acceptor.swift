@@ -6,9 +6,6 @@ import Glibc
 /// When the process has no descriptor left, or the limits are reached, it looks away from the socket (a level-triggered
 /// event would spin) and comes back when a connection has ended, or after a tenth of a second.
 final class Acceptor: DescriptorHandler, @unchecked Sendable {
-    /// What `accept4` gives; tests put failures in its place.
-    typealias AcceptCall = (CInt, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>?, CInt) -> CInt
-
     static let retryAfter: Duration = .milliseconds(100)
     /// Connections taken in one go before the other descriptors of the loop have their turn.
     private static let mostInOnePass = 64
@@ -23,8 +20,6 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
     private var socket: ListeningSocket?
     private var isWatching = false
     private var retry: LoopTimer?
-    var acceptCall: AcceptCall = { accept4($0, $1, $2, $3) }
-    private(set) var pauses = 0
 
     init(
         socket: ListeningSocket, loop: EventLoop, settings: Listener.Settings, admissions: Admissions,
@@ -77,7 +72,6 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
         loop.unregister(descriptor: socket.descriptor)
         isWatching = false
         guard retrying else { return }
-        pauses += 1
         retry = loop.schedule(after: Acceptor.retryAfter) { [weak self] in self?.resume() }
     }
 
@@ -91,17 +85,23 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let flags = CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let descriptor = withUnsafeMutablePointer(to: &storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { acceptCall(socket.descriptor, $0, &length, flags) }
+        var descriptor: CInt = -1
+        var failure = settings.acceptFault?() ?? 0
+        if failure == 0 {
+            descriptor = withUnsafeMutablePointer(to: &storage) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { accept4(socket.descriptor, $0, &length, flags) }
+            }
+            failure = errno
         }
         guard descriptor >= 0 else {
-            switch errno {
+            switch failure {
             case EAGAIN: return false
             case EMFILE, ENFILE, ENOBUFS, ENOMEM:
                 pause(retrying: true)
                 return false
-            // A connection that broke while it waited; the next one may be sound.
-            default: return true
+            // A connection that broke while it waited, or an interrupted call: the next one may be sound.
+            case ECONNABORTED, EINTR, EPROTO, EPERM: return true
+            default: return false
             }
         }
         admit(descriptor, SocketAddress(storage))

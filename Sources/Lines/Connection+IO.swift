@@ -287,10 +287,20 @@ extension Connection {
                 }
             }
         }
+        guard phase == .open else { return }
         if isCongested, bufferedBytes <= lowWatermark {
             isCongested = false
-            if phase == .open { handler?.drained() }
-            if bufferedBytes > 0 || finishWanted != hasFinishedSending || phase == .flushing { serviceLater() }
+            handler?.drained()
+        }
+        if wantsSentNotice, bufferedBytes == 0, phase == .open {
+            wantsSentNotice = false
+            handler?.sent()
+        }
+        // The handler may have gone on.
+        if phase != .closed, !isBlocked,
+            bufferedBytes > 0 || finishWanted != hasFinishedSending || phase != .open || wantsSentNotice
+        {
+            serviceLater()
         }
     }
 

@@ -20,6 +20,8 @@ package protocol ConnectionHandler: AnyObject {
     func received(_ bytes: UnsafeRawBufferPointer)
     /// The output, which had been above `highWatermark`, is at or below `lowWatermark`.
     func drained()
+    /// All that was written has been taken by the kernel; after `notifyWhenSent`, once.
+    func sent()
     /// The peer has sent all it will send (FIN, or TLS close_notify). Its reading side may be open still.
     func peerFinished()
     /// The time of `setDeadline` is up. It is not set again.
@@ -31,6 +33,7 @@ package protocol ConnectionHandler: AnyObject {
 extension ConnectionHandler {
     package func connected() {}
     package func drained() {}
+    package func sent() {}
     package func deadlinePassed() {}
 }
 
@@ -70,6 +73,7 @@ package final class Connection: TimerNode, DescriptorHandler, @unchecked Sendabl
     var hasFinishedSending = false
     var isBlocked = false
     var isCongested = false
+    var wantsSentNotice = false
     var isQueuedForFlush = false
     var isRegistered = false
     var interest: Readiness = []
@@ -155,6 +159,13 @@ package final class Connection: TimerNode, DescriptorHandler, @unchecked Sendabl
             output.commit(body(output.reserve(bytes)))
         }
         wrote()
+    }
+
+    /// Asks for one `sent` when nothing written is waiting any more; it comes from the loop even if that is so already.
+    package func notifyWhenSent() {
+        guard phase != .closed else { return }
+        wantsSentNotice = true
+        serviceLater()
     }
 
     private func wrote() {

@@ -17,6 +17,8 @@ package final class Listener: Sendable {
         /// accepted (total limit), or the connection is dropped without words (limit per client).
         package var mostRefusals = 64
         package var tls: TLSServerSettings?
+        /// Asked before each `accept`: an error number to meet in its place. For tests of what is hard to bring about.
+        package var acceptFault: (@Sendable () -> CInt?)?
 
         package init() {}
     }

@@ -63,6 +63,20 @@ package final class TCPLine: Line {
         core.loop.perform { core.connection?.reset() }
     }
 
+    /// Returns when everything written has been taken by the kernel.
+    package func flush(within limit: Duration? = nil) async throws(LineError) {
+        let core = core
+        let waiter = TCPLineCore.Writer()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                core.loop.perform { core.flush(waiter, continuation, limit) }
+            }
+        } onCancel: {
+            core.loop.execute { waiter.finish(.failure(.cancelled)) }
+        }
+        return try result.get()
+    }
+
     /// Bytes written and not yet taken by the kernel.
     package func bufferedBytes() async -> Int {
         let core = core
@@ -90,6 +104,7 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
     private var outputEnd: LineError?
     private var reader: Reader?
     private var writers: [Writer] = []
+    private var flushers: [Writer] = []
 
     init(loop: EventLoop, opened: @escaping @Sendable (Result<TCPLine, LineError>) -> Void) {
         self.loop = loop
@@ -157,11 +172,29 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
         waiter.begin(continuation, on: loop, within: limit, otherwise: .failure(.deadline))
     }
 
+    func flush(
+        _ waiter: Writer, _ continuation: CheckedContinuation<Result<Void, LineError>, Never>, _ limit: Duration?
+    ) {
+        waiter.begin(continuation, on: loop, within: limit, otherwise: .failure(.deadline))
+        guard outputEnd == nil, let connection else {
+            waiter.finish(.failure(outputEnd ?? .closed))
+            return
+        }
+        flushers.append(waiter)
+        connection.notifyWhenSent()
+    }
+
+    func sent() {
+        for waiter in exchange(&flushers, []) { waiter.finish(.success(())) }
+    }
+
     // MARK: closing
 
     func close() {
         guard let connection else { return }
         outputEnd = outputEnd ?? .closed
+        unread = []
+        inputEnd = .failure(.closed)
         finish(reading: .failure(.closed))
         if connection.bufferedBytes > 0 {
             // Long enough for a slow peer, bounded by the stall limit; its own bytes no longer matter.
@@ -174,14 +207,11 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
 
     private func finish(reading end: Result<[UInt8]?, LineError>) {
         if inputEnd == nil { inputEnd = end }
-        if case .failure(.closed) = end { unread = [] }
         reader?.finish(takeReady() ?? end)
         reader = nil
         guard case .failure(let error) = end else { return }
         outputEnd = outputEnd ?? error
-        let waiting = writers
-        writers = []
-        for writer in waiting { writer.finish(.failure(error)) }
+        for writer in exchange(&writers, []) + exchange(&flushers, []) { writer.finish(.failure(error)) }
     }
 
     // MARK: ConnectionHandler
@@ -204,9 +234,7 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
     }
 
     func drained() {
-        let waiting = writers
-        writers = []
-        for writer in waiting { writer.finish(.success(())) }
+        for writer in exchange(&writers, []) { writer.finish(.success(())) }
     }
 
     func peerFinished() { finish(reading: .success(nil)) }
