@@ -32,7 +32,7 @@ final class Bench: Sendable {
     }
 
     private init(folder: String) async throws {
-        store = try await SQLiteStore.open(at: folder)
+        store = try SQLiteStore(folder: folder)
         loops = try EventLoopGroup(count: 1)
         loops.start()
         guard let hostID = HostID("fake") else { throw StationError.closed }
@@ -43,7 +43,7 @@ final class Bench: Sendable {
 
     private static func profile(_ id: HostID, _ host: FakeHost) -> HostProfile {
         var settings = Pool.Settings()
-        settings.shortestPause = .milliseconds(1)
+        settings.firstPause = .milliseconds(1)
         settings.longestPause = .milliseconds(20)
         let pool = StationPool(settings) { _ in host.makeStation() }
         return HostProfile(

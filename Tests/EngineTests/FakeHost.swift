@@ -58,7 +58,9 @@ final class FakeHost: Sendable {
     func run(_ number: JobNumber, outcome: Outcome = .completed(0)) {
         report(HostJob(number: number, state: .running))
         state.withLock { state in
-            for at in state.jobs.indices where state.jobs[at].number == number { state.jobs[at].state = .ended(outcome) }
+            for at in state.jobs.indices where state.jobs[at].number == number {
+                state.jobs[at].state = .ended(outcome)
+            }
         }
         report(HostJob(number: number, state: .ended(outcome)))
     }

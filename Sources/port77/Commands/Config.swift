@@ -18,14 +18,18 @@ struct Config: ParsableCommand {
             let environment = ProcessInfo.processInfo.environment
             var faults: [String] = []
             for host in configuration.hosts {
-                do { _ = try host.password.reveal(environment: environment) } catch { faults.append("host \(host.id): \(error)") }
+                do { _ = try host.password.reveal(environment: environment) } catch {
+                    faults.append("host \(host.id): \(error)")
+                }
             }
             if let secret = configuration.webhooks.secret {
                 do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
             }
             for fault in faults { complain("\(file): \(fault)") }
             if !faults.isEmpty { throw ExitCode(1) }
-            print("\(file): good. \(configuration.hosts.count) host(s): \(configuration.hosts.map(\.id.description).joined(separator: ", "))")
+            print(
+                "\(file): good. \(configuration.hosts.count) host(s): \(configuration.hosts.map(\.id.description).joined(separator: ", "))"
+            )
         }
     }
 }

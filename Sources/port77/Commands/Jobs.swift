@@ -26,7 +26,9 @@ struct Status: ParsableCommand {
         if let text = job["outcome"]?["text"]?.string { print("\(padded("outcome", 13))\(text)") }
         for file in job["outputs"]?.elements ?? [] {
             let dd = file["dd"].map(words) ?? "-"
-            print("\(padded("output", 13))\(file["number"].map(words) ?? "") \(dd) \(file["records"].map(words) ?? "0") records")
+            print(
+                "\(padded("output", 13))\(file["number"].map(words) ?? "") \(dd) \(file["records"].map(words) ?? "0") records"
+            )
         }
     }
 }
@@ -48,7 +50,8 @@ struct Output: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        let target = file.map { "/v1/jobs/\(percentEncoded(id))/outputs/\($0)" } ?? "/v1/jobs/\(percentEncoded(id))/output"
+        let target =
+            file.map { "/v1/jobs/\(percentEncoded(id))/outputs/\($0)" } ?? "/v1/jobs/\(percentEncoded(id))/output"
         let accept = raw ? "application/octet-stream" : "text/plain"
         _ = try client.ask("GET", target, fields: ["Accept": accept]) {
             printOctets($0)
@@ -83,7 +86,9 @@ struct List: ParsableCommand {
             printOctets(answer.body + [0x0A])
             return
         }
-        print("\(padded("ID", 27))\(padded("NAME", 9))\(padded("HOST", 11))\(padded("HOST JOB", 10))\(padded("STATE", 11))OUTCOME")
+        print(
+            "\(padded("ID", 27))\(padded("NAME", 9))\(padded("HOST", 11))\(padded("HOST JOB", 10))\(padded("STATE", 11))OUTCOME"
+        )
         for job in answer.json?["items"]?.elements ?? [] {
             let column = { (name: String, width: Int) in padded(job[name].map(words) ?? "-", width) }
             print(
@@ -132,7 +137,8 @@ struct Watch: ParsableCommand {
             let left = max(0, ContinuousClock.now.duration(to: end).components.seconds)
             let wait = after == 0 ? 0 : min(60, left)
             let page = try client.ask(
-                "GET", "/v1/jobs/\(percentEncoded(id))/events"
+                "GET",
+                "/v1/jobs/\(percentEncoded(id))/events"
                     + query([("after", String(after)), ("wait", String(wait))]), fields: ["Accept": "application/json"])
             for event in page.json?["items"]?.elements ?? [] {
                 after = max(after, event["sequence"]?.int ?? 0)
@@ -141,7 +147,9 @@ struct Watch: ParsableCommand {
                 if client.json {
                     print(String(decoding: page.body, as: UTF8.self))
                 } else {
-                    print("\(event["at"]?.string ?? event["timestamp"]?.string ?? "") \(data["state"]?.string ?? "") \(words)")
+                    print(
+                        "\(event["at"]?.string ?? event["timestamp"]?.string ?? "") \(data["state"]?.string ?? "") \(words)"
+                    )
                 }
             }
             let job = try client.ask("GET", "/v1/jobs/\(percentEncoded(id))")

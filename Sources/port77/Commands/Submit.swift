@@ -87,7 +87,8 @@ struct Submit: ParsableCommand {
             }
         }
         if !client.json, let job = final.json {
-            complain("\(id) \(job["state"]?.string ?? "") \(job["outcome"]?["text"]?.string ?? job["reason"]?.string ?? "")")
+            complain(
+                "\(id) \(job["state"]?.string ?? "") \(job["outcome"]?["text"]?.string ?? job["reason"]?.string ?? "")")
         }
         let code = ClientExit.code(of: final.json)
         if code != 0 { throw ExitCode(code) }

@@ -1,4 +1,5 @@
 import Jobs
+import Lines
 import Wire
 
 /// What `port77 serve` runs with: defaults, then the file, then the environment, then flags.
@@ -15,8 +16,7 @@ struct Configuration: Equatable, Sendable {
 
     struct Host: Equatable, Sendable {
         var id: HostID
-        var address: String
-        var port: Int
+        var address: HostPort
         var tls: TLS?
         var user: String
         var password: Secret
@@ -61,7 +61,9 @@ struct Configuration: Equatable, Sendable {
         var configuration = Configuration()
         if let demo = HostID("demo") {
             configuration.hosts = [
-                Host(id: demo, address: "127.0.0.1", port: 7077, tls: nil, user: "RMT1", password: .known("secret"))
+                Host(
+                    id: demo, address: HostPort(host: "127.0.0.1", port: 7077), tls: nil, user: "RMT1",
+                    password: .known("secret"))
             ]
         }
         return configuration

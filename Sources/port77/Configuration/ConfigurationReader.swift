@@ -85,8 +85,8 @@ struct ConfigurationReader {
         if let name = required("protocol", in: members, of: node), name.text != "priv-rje" {
             fault(name.node, "protocol \(name.text) is not served; this version speaks priv-rje")
         }
-        let address = required("address", in: members, of: node).flatMap { address -> (String, Int)? in
-            let parsed = splitAddress(address.text, defaultPort: 77)
+        let address = required("address", in: members, of: node).flatMap { address -> HostPort? in
+            let parsed = HostPort(address.text, defaultPort: 77)
             if parsed == nil { fault(address.node, "address is HOST or HOST:PORT; the port is 77 unless given") }
             return parsed
         }
@@ -100,7 +100,7 @@ struct ConfigurationReader {
         var host: Configuration.Host?
         if let id, let address, let user, let password {
             host = Configuration.Host(
-                id: id, address: address.0, port: address.1, tls: nil, user: user, password: password)
+                id: id, address: address, tls: nil, user: user, password: password)
         }
         if let tls = members["tls"] { host?.tls = readTLS(tls) }
         if let sessions = members["sessions"], let limits = readSessions(sessions) {
@@ -270,25 +270,4 @@ struct ConfigurationReader {
     private mutating func fault(_ node: Node, _ words: String) {
         faults.append(ConfigurationFault(line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, words: words))
     }
-}
-
-/// `host`, `host:port`, `[::1]:port`.
-func splitAddress(_ text: String, defaultPort: Int?) -> (host: String, port: Int)? {
-    var host = Substring(text)
-    var port = defaultPort
-    if text.hasPrefix("[") {
-        guard let close = text.firstIndex(of: "]") else { return nil }
-        host = text[text.index(after: text.startIndex)..<close]
-        let rest = text[text.index(after: close)...]
-        if !rest.isEmpty {
-            guard rest.hasPrefix(":"), let given = Int(rest.dropFirst()) else { return nil }
-            port = given
-        }
-    } else if let colon = text.lastIndex(of: ":") {
-        guard text.firstIndex(of: ":") == colon, let given = Int(text[text.index(after: colon)...]) else { return nil }
-        host = text[..<colon]
-        port = given
-    }
-    guard !host.isEmpty, let port, (0...65_535).contains(port) else { return nil }
-    return (String(host), port)
 }

@@ -1,0 +1,27 @@
+import Dispatch
+import Glibc
+
+/// SIGTERM and SIGINT as a stream; a second one ends the process at once.
+enum Signals {
+    static func terminations() -> AsyncStream<CInt> {
+        signal(SIGPIPE, SIG_IGN)
+        return AsyncStream { continuation in
+            let sources = [SIGTERM, SIGINT].map { number in
+                signal(number, SIG_IGN)
+                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+                source.setEventHandler { continuation.yield(number) }
+                source.resume()
+                return source
+            }
+            continuation.onTermination = { _ in for source in sources { source.cancel() } }
+        }
+    }
+
+    /// Descriptors for the connections, lines, files and webhooks that the limits allow.
+    static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = min(limit.rlim_max, 65_536)
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+}
