@@ -29,8 +29,12 @@ final class RunningGateway: Sendable {
         let secret = try InstanceSecret(folder: configuration.data)
         let store = try SQLiteStore(folder: configuration.data)
         self.store = store
-        for finding in store.openReport.findings {
-            log.warning("found out of place when the store was opened", metadata: ["finding": "\(finding)"])
+        for body in store.openReport.missingBodies {
+            log.error("a stored body is missing on disk", metadata: ["body": "\(body)"])
+        }
+        if !store.openReport.unclaimedFiles.isEmpty {
+            log.warning(
+                "the spool has files that no job names", metadata: ["files": "\(store.openReport.unclaimedFiles.count)"])
         }
 
         var hosts: [HostProfile] = []
