@@ -1,0 +1,142 @@
+import ArgumentParser
+import Foundation
+import HTTPCore
+import Jobs
+import Lines
+import Logging
+import ReferenceHost
+import Synchronization
+import Webhooks
+import Wire
+
+struct Demo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "One deck through a host, a gateway and a webhook receiver in this process; every step printed.",
+        discussion: "Example:  port77 demo")
+
+    @Flag(help: "Leave host and gateway running for the browser until Ctrl-C.")
+    var stay = false
+
+    func run() async throws {
+        let terminations = Signals.terminations()
+        let folder = FileManager.default.temporaryDirectory.appending(path: "port77-demo-\(UUID())").path()
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+
+        var hostSettings = HostSettings()
+        hostSettings.listen = "127.0.0.1:0"
+        hostSettings.users = [HostUser(name: "RMT1", password: "secret")]
+        let host = ReferenceHost(hostSettings)
+        let hostAddress = try await host.start()
+        step("a batch host is up: PRIV-RJE on \(hostAddress), user RMT1, four initiators")
+
+        let secret = SigningKey.newSecret()
+        let receiver = try DemoReceiver(secret: secret)
+        step("a webhook receiver is up: \(receiver.url)")
+
+        var settings = Configuration.withoutFile
+        settings.listen = "127.0.0.1:0"
+        settings.data = folder + "/data"
+        settings.hosts[0].address = HostPort(host: "127.0.0.1", port: Int(hostAddress.port))
+        settings.webhooks.secret = .known(secret)
+        settings.webhooks.allowNetworks = ["127.0.0.0/8"]
+        settings.log.level = "error"
+        let gateway = try await RunningGateway(settings, environment: [:], log: Logs.makeLogger(settings.log))
+        step("the gateway is up: http://\(gateway.address), its store in \(folder)")
+
+        let story = try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await host.run() }
+            group.addTask { await gateway.run() }
+            let story = try await tell(gateway: gateway, receiver: receiver, folder: folder)
+            if stay, story {
+                step("host and gateway stay up: open http://\(gateway.address)/ (Ctrl-C ends)")
+                for await _ in terminations { break }
+            }
+            await gateway.stop(grace: .seconds(5))
+            await host.stop()
+            await receiver.stop()
+            return story
+        }
+        guard story else { throw ExitCode(1) }
+        step("done: the deck ran, its print-out came back, the callback was signed and verified")
+    }
+
+    /// - Returns: whether everything was as promised.
+    private func tell(gateway: RunningGateway, receiver: DemoReceiver, folder: String) async throws -> Bool {
+        let deck = """
+            //HELLO    JOB (1),'PORT77 DEMO',CLASS=A
+            //STEP1    EXEC PGM=ECHO
+            //SYSPRINT DD SYSOUT=*
+            //SYSIN    DD *
+            HELLO FROM THE OTHER SIDE OF PORT 77.
+            /*
+
+            """
+        let file = folder + "/hello.jcl"
+        try Data(deck.utf8).write(to: URL(fileURLWithPath: file))
+        step("the deck, hello.jcl:")
+        print(indented(deck))
+        let base = "http://\(gateway.address)"
+        let call = [
+            "-sS", "-i", "-T", file, "-H", "Prefer: wait=60", "-H", "Accept: text/plain",
+            "\(base)/v1/jobs?host=demo&notify=\(receiver.url)",
+        ]
+        step("curl -T hello.jcl -H 'Prefer: wait=60' -H 'Accept: text/plain' '\(call.last ?? "")'")
+        let answer = try await curl(call)
+        print(indented(answer))
+        guard answer.contains("HELLO FROM THE OTHER SIDE OF PORT 77."),
+            let location = field("location", of: answer)
+        else {
+            complain("the print-out did not come back")
+            return false
+        }
+        step("curl \(base)\(location)")
+        let document = try await curl(["-sS", base + location])
+        print(indented(document))
+        guard document.contains("\"CC 0000\"") else {
+            complain("the job did not end with CC 0000")
+            return false
+        }
+        guard let hook = await receiver.next(within: .seconds(30)) else {
+            complain("no webhook came")
+            return false
+        }
+        step("the receiver got \(hook.id); its signature is \(hook.isVerified ? "verified" : "WRONG")")
+        print(indented(hook.body))
+        return hook.isVerified && hook.body.contains("\"type\":\"job.completed\"")
+    }
+
+    private func step(_ words: String) { printReady("==> \(words)") }
+
+    private func indented(_ text: String) -> String {
+        text.replacing("\r", with: "").split(separator: "\n", omittingEmptySubsequences: false)
+            .map { "    \($0)" }.joined(separator: "\n")
+    }
+
+    private func field(_ name: String, of answer: String) -> String? {
+        for line in answer.replacing("\r", with: "").split(separator: "\n") where line.lowercased().hasPrefix(name + ":") {
+            return line.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces)
+        }
+        return nil
+    }
+
+    private func curl(_ arguments: [String]) async throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["curl"] + arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        return try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async {
+                do {
+                    try process.run()
+                    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+                    process.waitUntilExit()
+                    continuation.resume(returning: String(decoding: data, as: UTF8.self))
+                } catch {
+                    continuation.resume(throwing: error)
+                }
+            }
+        }
+    }
+}
