@@ -11,7 +11,9 @@ package struct HostJobNumber: Hashable, Sendable, CustomStringConvertible {
 
     /// Takes the text only as the host writes it.
     package init?(_ text: some StringProtocol) {
-        guard text.utf8.first == 0x4A, (6...8).contains(text.utf8.count), let value = Int(text.dropFirst()) else { return nil }
+        guard text.utf8.first == 0x4A, (6...8).contains(text.utf8.count), let value = Int(text.dropFirst()) else {
+            return nil
+        }
         self.init(value: value)
         guard description == text else { return nil }
     }

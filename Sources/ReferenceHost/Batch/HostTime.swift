@@ -13,7 +13,8 @@ package struct HostTime: Sendable {
         self.sleep = sleep
     }
 
-    package static let system = HostTime(now: WallClock.system.now, sleep: { try await ContinuousClock().sleep(for: $0) })
+    package static let system = HostTime(
+        now: WallClock.system.now, sleep: { try await ContinuousClock().sleep(for: $0) })
 }
 
 /// A moment as batch systems print it, in UTC.

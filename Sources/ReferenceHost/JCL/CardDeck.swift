@@ -49,7 +49,8 @@ package struct CardDeck: Equatable, Sendable {
                 var length = end - start
                 if code == .ascii, end < block.count, length > 0, block[end - 1] == 0x0D { length -= 1 }
                 guard length <= longest else {
-                    throw DeckRefusal(.badCard, card: count + 1, "a record of \(length) characters, the limit is \(longest)")
+                    throw DeckRefusal(
+                        .badCard, card: count + 1, "a record of \(length) characters, the limit is \(longest)")
                 }
                 append(block[start..<start + length])
                 start = end + 1

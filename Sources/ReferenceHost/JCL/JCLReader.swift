@@ -92,7 +92,8 @@ package struct JCLReader {
     /// Data without a DD statement belong to SYSIN.
     private mutating func beginGeneratedData(at card: Int) {
         statements += 1
-        job.listing.append(.generated("//SYSIN    DD *                            GENERATED STATEMENT", statement: statements))
+        job.listing.append(
+            .generated("//SYSIN    DD *                            GENERATED STATEMENT", statement: statements))
         data = DataEnd(delimiter: [0x2F, 0x2A], endsAtStatement: true)
         dataStart = card
         guard let step = job.steps.indices.last else { return fail("IEFC019I MISPLACED DD STATEMENT") }
@@ -119,7 +120,8 @@ package struct JCLReader {
         } catch {
             switch error {
             case .unbalanced: fail("IEFC622I UNBALANCED PARENTHESIS")
-            case .apostrophe: if statement.fault == nil { fail("IEFC629I INCORRECT USE OF APOSTROPHE IN THE OPERAND FIELD") }
+            case .apostrophe:
+                if statement.fault == nil { fail("IEFC629I INCORRECT USE OF APOSTROPHE IN THE OPERAND FIELD") }
             }
         }
         switch statement.operation {
@@ -160,9 +162,17 @@ package struct JCLReader {
             case "CLASS":
                 if let jobClass = JobClass(value) { job.jobClass = jobClass } else { failValue("CLASS") }
             case "MSGCLASS":
-                if let outputClass = JobClass(value) { job.messageClass = outputClass.octet } else { failValue("MSGCLASS") }
+                if let outputClass = JobClass(value) {
+                    job.messageClass = outputClass.octet
+                } else {
+                    failValue("MSGCLASS")
+                }
             case "PRTY":
-                if let priority = Int(value), (0...15).contains(priority) { job.priority = priority } else { failValue("PRTY") }
+                if let priority = Int(value), (0...15).contains(priority) {
+                    job.priority = priority
+                } else {
+                    failValue("PRTY")
+                }
             case "TYPRUN":
                 switch value {
                 case "HOLD", "JCLHOLD": job.isHeld = true

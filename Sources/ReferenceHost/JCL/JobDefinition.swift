@@ -94,7 +94,8 @@ package struct JobClass: Hashable, Sendable, CustomStringConvertible {
     package let octet: UInt8
     package static let standard = JobClass(unchecked: 0x41)
     /// In the order in which initiators name them: letters, then digits.
-    package static let all: [JobClass] = (Array(UInt8(0x41)...0x5A) + Array(UInt8(0x30)...0x39)).map(JobClass.init(unchecked:))
+    package static let all: [JobClass] = (Array(UInt8(0x41)...0x5A) + Array(UInt8(0x30)...0x39)).map(
+        JobClass.init(unchecked:))
 
     package init?(_ text: some StringProtocol) {
         guard text.utf8.count == 1, let octet = text.utf8.first else { return nil }

@@ -72,7 +72,8 @@ struct Statement: Equatable, Sendable {
         }
         if isQuoted {
             // only a card whose string reaches column 71 can go on
-            guard text.count == Statement.width, card.count > Statement.width, card[card.startIndex + Statement.width] != 0x20
+            guard text.count == Statement.width, card.count > Statement.width,
+                card[card.startIndex + Statement.width] != 0x20
             else { return .ends }
             return .stringGoesOn
         }

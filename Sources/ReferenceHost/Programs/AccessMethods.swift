@@ -4,7 +4,8 @@ struct AccessMethods: Program {
         guard let print = step.output("SYSPRINT") else { return 12 }
         let now = PrintedTime(step.job.time.now())
         print.line(
-            left("IDCAMS  SYSTEM SERVICES", 75) + "TIME: \(now.colonClock)        \(now.shortDate)     PAGE      1", motion: 0x31)
+            left("IDCAMS  SYSTEM SERVICES", 75) + "TIME: \(now.colonClock)        \(now.shortDate)     PAGE      1",
+            motion: 0x31)
         var highest = 0
         var command = ""
         var input = step.input("SYSIN")
@@ -16,7 +17,9 @@ struct AccessMethods: Program {
             if goesOn { words.removeLast() }
             command += (command.isEmpty ? "" : " ") + words
             if goesOn { continue }
-            if !command.isEmpty && !command.hasPrefix("/*") { highest = max(highest, try await perform(command, step, print)) }
+            if !command.isEmpty && !command.hasPrefix("/*") {
+                highest = max(highest, try await perform(command, step, print))
+            }
             command = ""
         }
         print.line("IDC0002I IDCAMS PROCESSING COMPLETE. MAXIMUM CONDITION CODE WAS \(highest)", motion: 0x30)
@@ -49,10 +52,14 @@ struct AccessMethods: Program {
             case ("CHARACTER", nil), ("CHAR", nil): isHex = false
             case ("HEX", nil): isHex = true
             case ("COUNT", let text?):
-                guard let number = Int(text), number >= 0 else { return refuse("IDC3202I INCORRECT VALUE: \(word.prefix(40))") }
+                guard let number = Int(text), number >= 0 else {
+                    return refuse("IDC3202I INCORRECT VALUE: \(word.prefix(40))")
+                }
                 most = number
             case ("SKIP", let text?):
-                guard let number = Int(text), number >= 0 else { return refuse("IDC3202I INCORRECT VALUE: \(word.prefix(40))") }
+                guard let number = Int(text), number >= 0 else {
+                    return refuse("IDC3202I INCORRECT VALUE: \(word.prefix(40))")
+                }
                 skipped = number
             default: return refuse("IDC3202I KEYWORD NOT KNOWN: \(word.prefix(40))")
             }

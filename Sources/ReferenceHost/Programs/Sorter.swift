@@ -81,7 +81,9 @@ struct Sorter: Program {
         var order: Order?
         let words = text.split(separator: " ").map(String.init)
         for (at, word) in words.enumerated() where word == "SORT" {
-            guard order == nil else { return .failure(Fault(text: "ICE005A 0 STATEMENT DEFINER ERROR: TWO SORT STATEMENTS")) }
+            guard order == nil else {
+                return .failure(Fault(text: "ICE005A 0 STATEMENT DEFINER ERROR: TWO SORT STATEMENTS"))
+            }
             guard at + 1 < words.count, let operands = try? Operand.all(Array(words[at + 1].utf8)),
                 let fields = operands.first(where: { $0.key == "FIELDS" })
             else { return .failure(Fault(text: "ICE018A 0 INVALID OR MISSING FIELDS OPERAND")) }

@@ -46,7 +46,9 @@ struct JobRun {
             job.log("$HASP395 \(left(definition.name, 8)) ENDED - JCL SCAN, NOTHING WAS RUN")
             return try finish(.done(0), startedAt: startedAt)
         }
-        job.log("$HASP373 \(left(definition.name, 8)) STARTED - INIT \(left(String(initiator + 1), 4)) - CLASS \(jobClass) - SYS \(job.host.name)")
+        job.log(
+            "$HASP373 \(left(definition.name, 8)) STARTED - INIT \(left(String(initiator + 1), 4)) - CLASS \(jobClass) - SYS \(job.host.name)"
+        )
         job.log("IEF403I \(definition.name) - STARTED - TIME=\(PrintedTime(now).clock)")
         for step in definition.steps {
             if job.control.isCancelled { abend = abend ?? .cancelled }
@@ -105,7 +107,9 @@ struct JobRun {
             messages.append(" IEF272I \(name(step)) - STEP WAS NOT EXECUTED.")
             return
         }
-        if abend == nil && step.runs == .only || isBypassed(by: definition.conditions) || isBypassed(by: step.conditions) {
+        if abend == nil && step.runs == .only || isBypassed(by: definition.conditions)
+            || isBypassed(by: step.conditions)
+        {
             messages.append(" IEF202I \(name(step)) - STEP WAS NOT RUN BECAUSE OF CONDITION CODES")
             messages.append(" IEF272I \(name(step)) - STEP WAS NOT EXECUTED.")
             return
@@ -126,7 +130,9 @@ struct JobRun {
             for source in data.sources {
                 if case .inStream = source { messages.append(" IEF285I   \(dataSet(step, data)) SYSIN") }
                 if case .sysout = source { messages.append(" IEF285I   \(dataSet(step, data)) SYSOUT") }
-                if case .temporary(let name) = source { messages.append(" IEF285I   \(left("SYS.\(job.number).\(name)", 44)) PASSED") }
+                if case .temporary(let name) = source {
+                    messages.append(" IEF285I   \(left("SYS.\(job.number).\(name)", 44)) PASSED")
+                }
             }
         }
         messages.append(" IEF373I STEP/\(left(step.name, 8))/START \(startedAt.julian)")
@@ -184,9 +190,14 @@ struct JobRun {
         case .user(let code): (system, user) = ("000", code)
         case .cancelled: system = "222"
         }
-        if abend == .system("722") { job.log("$HASP375 \(left(definition.name, 8)) ESTIMATE EXCEEDED BY \(job.linesWritten - job.host.mostLines) LINES") }
+        if abend == .system("722") {
+            job.log(
+                "$HASP375 \(left(definition.name, 8)) ESTIMATE EXCEEDED BY \(job.linesWritten - job.host.mostLines) LINES"
+            )
+        }
         job.log("IEF450I \(name(step)) - ABEND=S\(system) U\(pad(user, 4)) REASON=00000000")
-        messages.append(" IEF472I \(name(step)) - COMPLETION CODE - SYSTEM=\(system) USER=\(pad(user, 4)) REASON=00000000")
+        messages.append(
+            " IEF472I \(name(step)) - COMPLETION CODE - SYSTEM=\(system) USER=\(pad(user, 4)) REASON=00000000")
     }
 }
 
@@ -221,14 +232,19 @@ extension JobRun {
         for (at, line) in lines.enumerated() { writer.line(line, motion: at == 0 ? 0x31 : 0x20) }
     }
 
-    private func writeLog(to log: SpoolWriter, data: [SpoolWriter], others: Int, from start: Timestamp, to end: Timestamp) {
+    private func writeLog(
+        to log: SpoolWriter, data: [SpoolWriter], others: Int, from start: Timestamp, to end: Timestamp
+    ) {
         let day = PrintedTime(start)
-        log.line("                 J E S 2  J O B  L O G  --  S Y S T E M  \(job.host.name)  --  N O D E  \(job.host.name)", motion: 0x31)
+        log.line(
+            "                 J E S 2  J O B  L O G  --  S Y S T E M  \(job.host.name)  --  N O D E  \(job.host.name)",
+            motion: 0x31)
         log.line(" \(day.clock) \(job.number) ---- \(left(day.weekdayName + ",", 10)) \(day.date) ----", motion: 0x30)
         for line in job.logLines { log.line(line) }
         let lines = data.filter { $0.kind == .print }.reduce(0) { $0 + $1.records }
         let cards = data.filter { $0.kind == .punch }.reduce(0) { $0 + $1.records }
-        let milliseconds = Int(start.duration(to: end).components.seconds) * 1000
+        let milliseconds =
+            Int(start.duration(to: end).components.seconds) * 1000
             + Int(start.duration(to: end).components.attoseconds / 1_000_000_000_000_000)
         log.line("------ JES2 JOB STATISTICS ------", motion: 0x30)
         log.line(" \(right(day.date, 12)) JOB EXECUTION DATE")
@@ -236,7 +252,8 @@ extension JobRun {
         // this line and the three below are of the log itself
         log.line(" \(right(log.records + 3 + others + lines, 12)) SYSOUT PRINT RECORDS")
         log.line(" \(right(cards, 12)) SYSOUT PUNCH RECORDS")
-        log.line(" \(right("\(milliseconds / 60_000).\(pad(milliseconds % 60_000 / 600, 2))", 12)) MINUTES EXECUTION TIME")
+        log.line(
+            " \(right("\(milliseconds / 60_000).\(pad(milliseconds % 60_000 / 600, 2))", 12)) MINUTES EXECUTION TIME")
     }
 
     private func writeListing(to listing: SpoolWriter) {

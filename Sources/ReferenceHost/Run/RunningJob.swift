@@ -45,7 +45,8 @@ final class RunningJob {
 
     func newWriter(_ kind: OutputFile.Kind, step: String?, ddName: String) -> SpoolWriter {
         files += 1
-        return SpoolWriter(kind, step: step, ddName: ddName, page: host.code, place: place, name: "\(fileStem).\(files)")
+        return SpoolWriter(
+            kind, step: step, ddName: ddName, page: host.code, place: place, name: "\(fileStem).\(files)")
     }
 
     func writer(step: JobDefinition.Step, definition: JobDefinition.DataDefinition, outputClass: UInt8) -> SpoolWriter {

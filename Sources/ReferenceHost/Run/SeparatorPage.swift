@@ -27,8 +27,10 @@ enum SeparatorPage {
         (0..<7).map { row in
             text.utf8.map { octet in
                 let columns = font[octet] ?? [0, 0, 0, 0, 0]
-                return columns.map { $0 >> UInt8(row) & 1 == 1 ? String(repeating: UnicodeScalar(octet).description, count: 2) : "  " }
-                    .joined()
+                return columns.map {
+                    $0 >> UInt8(row) & 1 == 1 ? String(repeating: UnicodeScalar(octet).description, count: 2) : "  "
+                }
+                .joined()
             }.joined(separator: "  ")
         }
     }

@@ -23,7 +23,9 @@ package enum Abend: Error, Equatable, Sendable, CustomStringConvertible {
         switch text.first {
         case "S":
             let digits = text.dropFirst()
-            guard digits.utf8.count == 3, Int(digits, radix: 16) != nil, digits == digits.uppercased() else { return nil }
+            guard digits.utf8.count == 3, Int(digits, radix: 16) != nil, digits == digits.uppercased() else {
+                return nil
+            }
             self = .system(String(digits))
         case "U":
             guard let code = Int(text.dropFirst()), (0...4095).contains(code) else { return nil }

@@ -100,7 +100,9 @@ final class SpoolWriter {
         }
         var written = 0
         while failure == 0 && written < buffer.count {
-            let more = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: written), $0.count - written) }
+            let more = buffer.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: written), $0.count - written)
+            }
             if more < 0 && errno == EINTR { continue }
             if more <= 0 { failure = more < 0 ? errno : ENOSPC } else { written += more }
         }

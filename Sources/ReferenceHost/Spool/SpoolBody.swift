@@ -32,6 +32,10 @@ package final class SpooledFile: Sendable {
     }
 
     let place: Place
+    /// Of a named file, in its folder.
+    var name: String {
+        if case .path(let path) = place { String(path.split(separator: "/").last ?? "") } else { "" }
+    }
     let octets: Int
 
     init(_ place: Place, octets: Int) {
@@ -53,7 +57,8 @@ package final class SpooledFile: Sendable {
         var failure: CInt = 0
         let read = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
             while filled < wanted {
-                let got = pread(descriptor, buffer.baseAddress?.advanced(by: filled), wanted - filled, off_t(offset + filled))
+                let got = pread(
+                    descriptor, buffer.baseAddress?.advanced(by: filled), wanted - filled, off_t(offset + filled))
                 if got < 0 && errno == EINTR { continue }
                 guard got > 0 else {
                     failure = got < 0 ? errno : EIO
