@@ -1,20 +1,22 @@
 import Jobs
 import Synchronization
 
-/// What a user may say to the operator's console.
-package enum OperatorAuthority: Sendable {
-    /// Own jobs, and to look at the initiators.
-    case own
-    /// Everything.
-    case all
-}
-
 extension BatchSystem {
+    /// What a user may say to the operator's console.
+    package enum Authority: Sendable {
+        /// Own jobs, and to look at the initiators.
+        case own
+        /// The same, and to drain and start initiators.
+        case ownAndInitiators
+        /// Everything, and everybody's jobs.
+        case all
+    }
+
     /// `$D` the queue, `$D I` the initiators, `$P [In]` drain and `$S [In]` start them, `$C job` cancel, in the manner
     /// of JES2.
     ///
     /// - Returns: the lines to show; nil when this user may not.
-    package func operate(_ command: String, by user: String, authority: OperatorAuthority) -> [String]? {
+    package func operate(_ command: String, by user: String, authority: Authority) -> [String]? {
         let words = command.uppercased().split { $0 == " " || $0 == "," }.map(String.init)
         guard let first = words.first else { return ["$HASP650 INVALID OPERAND OR MISPLACED OPERAND"] }
         // `$DI` and `$CJ00042` are written together by old hands
@@ -24,7 +26,7 @@ extension BatchSystem {
         case ("$D", nil), ("$D", "Q"), ("$D", "N"): return displayQueue(user: authority == .all ? nil : user)
         case ("$D", "I"): return state.withLock { displayInitiators(&$0) }
         case ("$P", _), ("$S", _):
-            guard authority == .all else { return nil }
+            guard authority != .own else { return nil }
             return drain(verb == "$P", operand)
         case ("$C", let job?): return cancel(job, user, authority)
         default: return ["$HASP649 \(first.prefix(20)) INVALID COMMAND"]
@@ -73,7 +75,7 @@ extension BatchSystem {
         }
     }
 
-    private func cancel(_ job: String, _ user: String, _ authority: OperatorAuthority) -> [String] {
+    private func cancel(_ job: String, _ user: String, _ authority: Authority) -> [String] {
         var owner = user
         if authority == .all, let number = HostJobNumber(job) {
             owner = state.withLock { state in state.serials[number].flatMap { state.jobs[$0]?.user } } ?? user
