@@ -190,6 +190,7 @@ hosts:
     user: RMT1
     password: {{env: PAYROLL_PASSWORD}}
     sessions: {{min: 1, max: 4}}
+    answer_seconds: 5
 webhooks: {{secret: {{env: HOOK_SECRET}}, allow_networks: [127.0.0.0/8]}}
 log: {{level: notice}}
 {self.config_more}""")
