@@ -43,15 +43,16 @@ extension PrivRJE {
 }
 
 extension PrivRJE.Request {
-    /// The command with its end; an INPUT's block follows it.
+    /// The command with its end; an INPUT's block follows it. What is the page's default is left out.
     package func line() throws(PrivRJE.RequestFault) -> [UInt8] {
         switch self {
         case .input(let input):
             return try PrivRJE.commandLine(
                 "INPUT",
                 pairs: [
-                    ("OCTETS", String(input.octets)), ("KEY", input.key), ("CODE", input.code),
-                    ("RECFM", input.form.rawValue), ("LRECL", String(input.lrecl)), ("HOLD", input.holds ? "Y" : nil),
+                    ("OCTETS", String(input.octets)), ("KEY", input.key), ("CODE", input.code == "ASCII" ? nil : input.code),
+                    ("RECFM", input.form == .variable ? nil : input.form.rawValue),
+                    ("LRECL", input.lrecl == 80 ? nil : String(input.lrecl)), ("HOLD", input.holds ? "Y" : nil),
                     ("CLASS", input.jobClass), ("PRIORITY", input.priority),
                 ])
         case .find(let key): return try PrivRJE.commandLine("FIND", pairs: [("KEY", key)])

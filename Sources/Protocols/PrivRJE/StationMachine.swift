@@ -12,14 +12,15 @@ extension PrivRJE {
             package var user: String
             /// nil: the user has none; a host that wants one ends the session.
             package var password: String?
-            package var agent: String
+            /// AGENT of HELLO, for the host's log; nil: none.
+            package var agent: String?
             /// Longest silence while an answer is due; our choice.
             package var answerDeadline: Duration
             /// Silence after which PING is sent; never more than half of the host's IDLE. Our choice.
             package var keepAlive: Duration
 
             package init(
-                user: String, password: String?, agent: String = "port77", answerDeadline: Duration = .seconds(60),
+                user: String, password: String?, agent: String? = "port77", answerDeadline: Duration = .seconds(60),
                 keepAlive: Duration = .seconds(240)
             ) {
                 self.user = user
