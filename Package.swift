@@ -102,6 +102,8 @@ let package = Package(
 // Fuzz targets are built only on request: `PORT77_FUZZ=1 swift build --sanitize=fuzzer` (see Makefile, `make fuzz`).
 if Context.environment["PORT77_FUZZ"] != nil {
     let targets: [Room] = [
+        Room("privrje-station", ["Protocols", "Wire"]),
+        Room("privrje-host", ["Protocols", "Wire"]),
     ]
     package.targets += targets.map {
         .executableTarget(

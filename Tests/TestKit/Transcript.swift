@@ -40,8 +40,12 @@ package struct Transcript: Sendable {
     }
 
     /// All that our side sends, or the other.
-    package var sent: [UInt8] { steps.flatMap { step -> [UInt8] in if case .sent(let octets) = step.content { octets } else { [] } } }
-    package var received: [UInt8] { steps.flatMap { step -> [UInt8] in if case .received(let octets) = step.content { octets } else { [] } } }
+    package var sent: [UInt8] {
+        steps.flatMap { step -> [UInt8] in if case .sent(let octets) = step.content { octets } else { [] } }
+    }
+    package var received: [UInt8] {
+        steps.flatMap { step -> [UInt8] in if case .received(let octets) = step.content { octets } else { [] } }
+    }
 
     private static func content(_ line: String, number: Int) throws(Fault) -> Content? {
         guard let sign = line.first, sign != "#" else { return nil }
@@ -60,7 +64,9 @@ package struct Transcript: Sendable {
             return sign == ">" ? .sent(octets) : .received(octets)
         case ("+", " "):
             let unit: Double = rest.hasSuffix("ms") ? 0.001 : 1
-            guard rest.hasSuffix("s"), let number = Double(rest.prefix { $0.isNumber || $0 == "." }) else { throw fault }
+            guard rest.hasSuffix("s"), let number = Double(rest.prefix { $0.isNumber || $0 == "." }) else {
+                throw fault
+            }
             return .silence(.seconds(number * unit))
         case ("!", " "): return .directive(rest)
         default: throw fault

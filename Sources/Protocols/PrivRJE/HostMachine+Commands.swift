@@ -135,12 +135,18 @@ extension PrivRJE.HostMachine {
     }
 
     private mutating func unwatch(_ jobs: [String]) {
-        switch jobs.first.map(PrivRJE.JobSelector.init) {
+        let selected = jobs.first.map { PrivRJE.JobSelector($0) }
+        switch selected {
         case nil:
             watchesAll = false
             watchedJobs = []
         case .all: watchesAll = false
         case .job(let job): watchedJobs.remove(job)
+        }
+        // a WATCH whose answer is still to come is ended as well: its slot forgets what it is for
+        for at in slots.indices {
+            guard case .waiting(.watch(let watched)?) = slots[at].content else { continue }
+            if selected == nil || selected == watched { slots[at].content = .waiting(nil) }
         }
         answer(PrivRJE.Line(200, "ok"))
     }

@@ -172,7 +172,8 @@ extension PrivRJE {
         package var isWatching: Bool { watchesAll || !watchedJobs.isEmpty }
         package var end: HostEnd? { if case .over(let end) = phase { end } else { nil } }
 
-        /// Takes an event. After `hangUp` every event is without effect.
+        /// Takes an event. After `hangUp` every event is without effect. Perform the actions in order, and hand in the
+        /// events that they cause after the last of them.
         package mutating func handle(_ event: Event) -> [Action] {
             if case .over = phase { return [] }
             var actions: [Action] = []
@@ -210,7 +211,8 @@ extension PrivRJE {
             let mustPause = !input.isEmpty
             if mustPause != isPaused {
                 isPaused = mustPause
-                actions.append(mustPause ? .pauseReading : .resumeReading)
+                // first, so that it is never performed after the resumption that an action brings about
+                mustPause ? actions.insert(.pauseReading, at: 0) : actions.append(.resumeReading)
             }
         }
 

@@ -50,7 +50,8 @@ extension PrivRJE.Request {
             return try PrivRJE.commandLine(
                 "INPUT",
                 pairs: [
-                    ("OCTETS", String(input.octets)), ("KEY", input.key), ("CODE", input.code == "ASCII" ? nil : input.code),
+                    ("OCTETS", String(input.octets)), ("KEY", input.key),
+                    ("CODE", input.code == "ASCII" ? nil : input.code),
                     ("RECFM", input.form == .variable ? nil : input.form.rawValue),
                     ("LRECL", input.lrecl == 80 ? nil : String(input.lrecl)), ("HOLD", input.holds ? "Y" : nil),
                     ("CLASS", input.jobClass), ("PRIORITY", input.priority),

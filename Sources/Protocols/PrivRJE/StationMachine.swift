@@ -155,7 +155,8 @@ extension PrivRJE {
         }
 
         /// Takes an event. After `hangUp` every event is without effect: late octets, a timer that lost its race; but a
-        /// request submitted too late is reported unanswered.
+        /// request submitted too late is reported unanswered. Perform the actions in order, and hand in the events that
+        /// they cause after the last of them.
         package mutating func handle(_ event: Event) -> [Action] {
             if case .over = phase {
                 if case .submitted(let id, _) = event { return [.unanswered(id, .nothing)] }
@@ -195,7 +196,7 @@ extension PrivRJE {
             let hasSent = actions.contains { if case .send = $0 { true } else { false } }
             let hasHeard = if case .received = event { true } else { false }
             if isDue && (!wasDue || hasSent || hasHeard) {
-                if !wasDue { actions.append(.stopTimer(.keepAlive)) }
+                if !wasDue && phase == .ready { actions.append(.stopTimer(.keepAlive)) }
                 actions.append(.startTimer(.answer, configuration.answerDeadline))
             } else if !isDue && wasDue {
                 actions.append(.stopTimer(.answer))

@@ -31,7 +31,8 @@ final class FakeBatch {
         return .signedOn
     }
 
-    func submit(_ user: String, _ input: PrivRJE.Input, _ refusal: PrivRJE.Refusal?, _ block: [UInt8]) -> PrivRJE.Reply {
+    func submit(_ user: String, _ input: PrivRJE.Input, _ refusal: PrivRJE.Refusal?, _ block: [UInt8]) -> PrivRJE.Reply
+    {
         let name = input.key.map { "\(user)/\($0)" }
         if let name, let bound = keys[name] {
             guard let bound else { return .refused(.init(.keyVoid)) }
@@ -114,12 +115,15 @@ final class FakeBatch {
         case .fetch(let fetch):
             return with(user, fetch.job) { job in
                 guard job.line.state.isFinished else { return .reply(.notNow("not finished")) }
-                guard fetch.file > 0, fetch.file <= job.files.count else { return .reply(.badParameter("no such file")) }
+                guard fetch.file > 0, fetch.file <= job.files.count else {
+                    return .reply(.badParameter("no such file"))
+                }
                 let file = job.files[fetch.file - 1]
                 guard fetch.offset <= file.count else { return .reply(.badParameter("beyond the file")) }
                 let part = Array(file[fetch.offset...].prefix(fetch.count ?? .max))
                 return .block(
-                    .init(job: fetch.job, file: fetch.file, offset: fetch.offset, octets: part.count, total: file.count),
+                    .init(
+                        job: fetch.job, file: fetch.file, offset: fetch.offset, octets: part.count, total: file.count),
                     part)
             }
         case .purge(let job):

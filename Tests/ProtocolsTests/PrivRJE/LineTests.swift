@@ -19,7 +19,8 @@ struct PrivRJELineTests {
     }
 
     @Test(arguments: [
-        ("200 ", "", ""), ("200-", "", ""), ("200 A=", "", "A="), ("200 A=\"x", "", "A=\"x"), ("200 A=1  B=2", "1", " B=2"),
+        ("200 ", "", ""), ("200-", "", ""), ("200 A=", "", "A="), ("200 A=\"x", "", "A=\"x"),
+        ("200 A=1  B=2", "1", " B=2"),
         ("200 A=1 ", "1", ""), ("200 A=\"x\"y", "", "A=\"x\"y"), ("200 ABCDEFGHIJKLMNOPQ=1", "", "ABCDEFGHIJKLMNOPQ=1"),
         ("200 A=a\\b", "", "A=a\\b"), ("200 A=\"\\x\"", "", "A=\"\\x\""),
     ])
@@ -74,7 +75,8 @@ struct PrivRJELineTests {
     @Test func `abilities have the page's defaults`() throws {
         let bare = try #require(PrivRJE.Abilities(try line("200 ")))
         #expect(bare.maxDeck == 16_777_216 && bare.lrecl == 80 && bare.codes == ["ASCII"] && bare.window == 1)
-        #expect(bare.sessions == 1 && bare.keep == .seconds(86_400) && bare.idle == .seconds(600) && bare.features.isEmpty)
+        #expect(
+            bare.sessions == 1 && bare.keep == .seconds(86_400) && bare.idle == .seconds(600) && bare.features.isEmpty)
         #expect(PrivRJE.Abilities(try line("200 WINDOW=many")) == nil)
         #expect(PrivRJE.Abilities(try line("200 WINDOW=0"))?.window == 1)
         #expect(PrivRJE.Abilities(try line("200 FEATURES=key,TELEPATHY"))?.features == [.key])
@@ -85,7 +87,9 @@ struct PrivRJELineTests {
         #expect(try PrivRJE.Request.operatorCommand("D A,L").line() == Array("OPERATOR \"D A,L\"\r\n".utf8))
         #expect(try PrivRJE.Request.operatorCommand("$D'A=B'").line() == Array("OPERATOR \"$D'A=B'\"\r\n".utf8))
         #expect(throws: PrivRJE.RequestFault.unsayable("OPERATOR")) { try PrivRJE.Request.operatorCommand("é").line() }
-        #expect(throws: PrivRJE.RequestFault.unsayable("OPERATOR")) { try PrivRJE.Request.operatorCommand("a\r\nBYE").line() }
+        #expect(throws: PrivRJE.RequestFault.unsayable("OPERATOR")) {
+            try PrivRJE.Request.operatorCommand("a\r\nBYE").line()
+        }
         let longest = String(repeating: "x", count: 1_000 - "OPERATOR ".count)
         #expect(try PrivRJE.Request.operatorCommand(longest).line().count == 1_002)
         #expect(throws: PrivRJE.RequestFault.lineTooLong(octets: 1_001)) {

@@ -35,11 +35,21 @@ final class HostSession {
 
     var end: PrivRJE.HostMachine.HostEnd? { machine.end }
 
+    private var events: [PrivRJE.HostMachine.Event] = []
+    private var isBusy = false
+
+    /// What an action causes comes after the last action.
     func handle(_ event: PrivRJE.HostMachine.Event) {
-        for action in machine.handle(event) {
-            actions.append(action)
-            perform(action)
+        events.append(event)
+        guard !isBusy else { return }
+        isBusy = true
+        while !events.isEmpty {
+            for action in machine.handle(events.removeFirst()) {
+                actions.append(action)
+                perform(action)
+            }
         }
+        isBusy = false
     }
 
     private func perform(_ action: PrivRJE.HostMachine.Action) {
@@ -99,7 +109,8 @@ final class HostSession {
 
     func takeLines() -> [String] {
         defer { sent = [] }
-        return String(decoding: sent, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false).dropLast()
+        return String(decoding: sent, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
+            .dropLast()
             .map(String.init)
     }
 
@@ -132,11 +143,21 @@ final class StationSession {
 
     var end: PrivRJE.SessionEnd? { machine.end }
 
+    private var events: [PrivRJE.StationMachine.Event] = []
+    private var isBusy = false
+
+    /// What an action causes comes after the last action.
     func handle(_ event: PrivRJE.StationMachine.Event) {
-        for action in machine.handle(event) {
-            actions.append(action)
-            perform(action)
+        events.append(event)
+        guard !isBusy else { return }
+        isBusy = true
+        while !events.isEmpty {
+            for action in machine.handle(events.removeFirst()) {
+                actions.append(action)
+                perform(action)
+            }
         }
+        isBusy = false
     }
 
     private func perform(_ action: PrivRJE.StationMachine.Action) {

@@ -65,7 +65,11 @@ struct PrivRJETranscriptTests {
         let host = HostSession(abilities)
         host.batch.users["RMT7"] = isShort ? "secret" : "open sesame"
         let printOut = transcript.steps.compactMap {
-            if case .received(let octets) = $0.content, octets.last == 0x0A, octets.dropLast().last != 0x0D { octets } else { nil }
+            if case .received(let octets) = $0.content, octets.last == 0x0A, octets.dropLast().last != 0x0D {
+                octets
+            } else {
+                nil
+            }
         }
         var expected: [UInt8] = []
         for step in transcript.steps {

@@ -1,0 +1,1 @@
+../../ProtocolsTests/PrivRJE/HostClaim.swift

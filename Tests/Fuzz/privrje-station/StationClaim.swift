@@ -1,0 +1,1 @@
+../../ProtocolsTests/PrivRJE/StationClaim.swift
