@@ -24,9 +24,9 @@ struct Demo: AsyncParsableCommand {
         defer { try? FileManager.default.removeItem(atPath: folder) }
 
         var hostSettings = HostSettings()
-        hostSettings.listen = "127.0.0.1:0"
-        hostSettings.users = [HostUser(name: "RMT1", password: "secret")]
-        let host = ReferenceHost(hostSettings)
+        hostSettings.listen = SocketAddress(.loopback, port: 0)
+        hostSettings.users = [HostSettings.User(name: "RMT1", password: "secret")]
+        let host = BatchHost(hostSettings)
         let hostAddress = try await host.start()
         step("a batch host is up: PRIV-RJE on \(hostAddress), user RMT1, four initiators")
 
