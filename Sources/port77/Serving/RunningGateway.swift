@@ -46,7 +46,7 @@ final class RunningGateway: Sendable {
         engine = Engine(store: store, hosts: hosts, log: log)
 
         let hooks = try Self.hooks(configuration.webhooks, environment, secret)
-        let deliveries = try DeliveryRunner(store: store, settings: hooks, log: log)
+        let deliveries = try DeliveryRunner(store: store, settings: hooks, logger: log)
         self.deliveries = deliveries
         store.observe { changes in
             if changes.contains(where: \.hasDeliveries) { deliveries.wake() }
@@ -55,9 +55,8 @@ final class RunningGateway: Sendable {
         var settings = GatewaySettings()
         settings.version = Version.text
         settings.cursorSecret = secret.octets
-        let guardian = AddressGuard(settings: hooks.guardSettings)
         settings.checkNotify = { url in
-            do { _ = try guardian.check(url: url) } catch { throw NotifyRefused("\(error)") }
+            do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
         if let folder = Resources.folder("public", holding: "index.html", given: configuration.publicFolder) {
             settings.assets = Assets(folder: folder)
@@ -82,25 +81,24 @@ final class RunningGateway: Sendable {
         address = try server.listen(on: listen)
     }
 
-    /// Works until `stop`.
+    /// Works until `stop`, then closes the store. To be called once.
     func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.engine.run() }
             group.addTask { await self.deliveries.run() }
         }
+        await store.close()
+        await loops.stopAndWait()
+        log.notice("stopped")
     }
 
-    /// Answers what is under way, lets the lines finish what they carry, and closes the store. Everything else is in the store.
+    /// Answers what is under way, lets the lines finish what they carry; `run` returns then. Everything else is in the store.
     func stop(grace: Duration) async {
         log.notice("stopping")
         gateway.drain()
         await server.stop(grace: grace)
-        async let hooks: Void = deliveries.stop()
+        deliveries.stop()
         await engine.stop(grace: min(grace, .seconds(10)))
-        await hooks
-        await store.close()
-        await loops.stopAndWait()
-        log.notice("stopped")
     }
 
     private static func loopbackOnly(_ text: String) throws(ConfigurationFault) -> SocketAddress {
@@ -149,13 +147,13 @@ final class RunningGateway: Sendable {
 
     private static func hooks(
         _ webhooks: Configuration.Webhooks, _ environment: [String: String], _ secret: InstanceSecret
-    ) throws -> WebhookSettings {
+    ) throws -> DeliveryRunner.Settings {
         // Without a configured secret the receiver cannot check, but the signature is there and stays the same.
         let text = try webhooks.secret?.reveal(environment: environment) ?? "whsec_" + Base64.encode(secret.octets)
-        var settings = WebhookSettings(signer: try Signer(secret: text))
-        settings.allowNetworks = webhooks.allowNetworks.compactMap { Network($0) }
-        settings.allowPlainHTTP = webhooks.allowPlainHTTP
-        settings.authorityFile = webhooks.authorities
+        var settings = try DeliveryRunner.Settings(secret: text)
+        settings.addresses.allowNetworks = webhooks.allowNetworks.compactMap { Network($0) }
+        settings.addresses.allowPlainHTTP = webhooks.allowPlainHTTP
+        settings.sender.caFile = webhooks.authorities
         return settings
     }
 }
