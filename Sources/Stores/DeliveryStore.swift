@@ -30,7 +30,9 @@ extension DeliveryStore {
     package func dueDeliveries(
         at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>
     ) async throws(StoreError) -> [Delivery] {
-        try await dueDeliveries(at: time, limit: limit, excluding: excluding).filter { !endpoints.contains($0.endpoint) }
+        try await dueDeliveries(at: time, limit: limit, excluding: excluding).filter {
+            !endpoints.contains($0.endpoint)
+        }
     }
 }
 

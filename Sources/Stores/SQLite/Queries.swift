@@ -1,0 +1,93 @@
+import Jobs
+
+/// The queries of the contract, each with the index that carries it: a query that would walk a large table must not
+/// come about by a change of the planner's mind.
+enum Queries {
+    static let job = "SELECT \(StoredJob.columns) FROM jobs WHERE id = ?"
+
+    static let ownersWithSendable = """
+        SELECT owner FROM jobs INDEXED BY jobs_sendable
+        WHERE state = 'queued' AND delayed = 0 AND host = ? AND owner > ? ORDER BY owner LIMIT 1
+        """
+    /// `delayed` is only lifted by time passing, so `not_before` is asked again for a caller whose clock is behind.
+    static let sendable = """
+        SELECT \(StoredJob.columns) FROM jobs INDEXED BY jobs_sendable
+        WHERE state = 'queued' AND delayed = 0 AND host = ? AND owner = ? AND (not_before IS NULL OR not_before <= ?)
+        ORDER BY priority DESC, created_at, id LIMIT ?
+        """
+    static let hasRipe = """
+        SELECT 1 FROM jobs INDEXED BY jobs_delayed WHERE state = 'queued' AND delayed = 1 AND not_before <= ? LIMIT 1
+        """
+    static let ripen = """
+        UPDATE jobs INDEXED BY jobs_delayed SET delayed = 0 WHERE state = 'queued' AND delayed = 1 AND not_before <= ?
+        """
+    static let underWay = """
+        SELECT \(StoredJob.columns) FROM jobs INDEXED BY jobs_under_way
+        WHERE state IN ('sending', 'uncertain', 'submitted', 'running', 'printing') AND host = ? ORDER BY id
+        """
+    static let overdue = """
+        SELECT id FROM jobs INDEXED BY jobs_deadline
+        WHERE not_after IS NOT NULL AND state IN ('held', 'queued') AND not_after <= ? ORDER BY not_after LIMIT ?
+        """
+    static let attempts = """
+        SELECT a.number, a.host, a.session, a.opened_at, a.phase, a.evidence
+        FROM jobs j CROSS JOIN attempts a ON a.job = j.row WHERE j.id = ? ORDER BY a.number
+        """
+    static let deck = """
+        SELECT d.hash, d.octets, d.body FROM jobs j CROSS JOIN decks d ON d.job = j.row WHERE j.id = ?
+        """
+    static let spoolFiles = """
+        SELECT \(SpoolFile.columns) FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) ORDER BY number
+        """
+    static let spoolBody = """
+        SELECT hash, octets, body FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?
+        """
+    static let spoolPart = """
+        SELECT octets FROM spool_parts WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?
+        """
+    static let events = """
+        SELECT sequence, id, type, job, at, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?
+        """
+    static let eventsOfJob = """
+        SELECT sequence, id, type, job, at, body FROM events INDEXED BY events_by_job
+        WHERE job = ? AND sequence > ? ORDER BY sequence LIMIT ?
+        """
+    /// Answered from the index alone: what is under way or left out is skipped cheaply.
+    static let dueDeliveries = """
+        SELECT id, endpoint FROM deliveries INDEXED BY deliveries_due
+        WHERE state = 'pending' AND next_at <= ? ORDER BY next_at, id
+        """
+    static let delivery = """
+        SELECT d.id, d.attempts, d.endpoint, p.owner, p.url, e.sequence, e.id, e.type, e.job, e.at, e.body
+        FROM deliveries d CROSS JOIN events e ON e.sequence = d.event CROSS JOIN endpoints p ON p.row = d.endpoint
+        WHERE d.id = ?
+        """
+    static let nextDelivery = """
+        SELECT next_at FROM deliveries INDEXED BY deliveries_due
+        WHERE state = 'pending' AND next_at > ? ORDER BY next_at LIMIT 1
+        """
+    static let deliveriesOfJob = """
+        SELECT d.id, e.id, e.type, p.url, d.state, d.next_at
+        FROM events e INDEXED BY events_by_job CROSS JOIN deliveries d ON d.event = e.sequence
+        CROSS JOIN endpoints p ON p.row = d.endpoint
+        WHERE e.job = ? ORDER BY e.sequence, d.id
+        """
+    static let deliveryAttempts = """
+        SELECT at, status, result, detail, duration, address, answer FROM delivery_attempts
+        WHERE delivery = ? ORDER BY number
+        """
+    static let recordDelivery = """
+        UPDATE deliveries SET state = ?, next_at = ?, attempts = attempts + 1 WHERE id = ? AND state = 'pending'
+        RETURNING attempts, endpoint
+        """
+
+    /// Every fixed query, for the test of their plans.
+    static let all: [String: String] = [
+        "job": job, "ownersWithSendable": ownersWithSendable, "sendable": sendable, "hasRipe": hasRipe, "ripen": ripen,
+        "underWay": underWay, "overdue": overdue, "attempts": attempts, "deck": deck, "spoolFiles": spoolFiles,
+        "spoolBody": spoolBody, "spoolPart": spoolPart, "events": events, "eventsOfJob": eventsOfJob,
+        "dueDeliveries": dueDeliveries, "delivery": delivery, "nextDelivery": nextDelivery,
+        "deliveriesOfJob": deliveriesOfJob,
+        "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery,
+    ]
+}

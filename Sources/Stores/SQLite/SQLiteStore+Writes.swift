@@ -1,0 +1,154 @@
+package import Jobs
+import Wire
+
+extension SQLiteStore {
+    package func submit(_ submission: Submission) async throws(StoreError) -> SubmissionResult {
+        try await writer.write { try $0.submit(submission) }
+    }
+
+    package func commit(_ change: JobChange) async throws(StoreError) -> Job {
+        try await writer.write { try $0.apply(change) }
+    }
+
+    package func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event {
+        try await writer.write { try $0.appendEvent(type: type, at: time, body: body) }
+    }
+
+    package func setRefusal(_ refusal: HostRefusal?, of host: HostID) async throws(StoreError) {
+        _ = try await writer.write { transaction in
+            try transaction.run(
+                """
+                INSERT INTO hosts (id, refused_reason, refused_credential, refused_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET refused_reason = excluded.refused_reason,
+                    refused_credential = excluded.refused_credential, refused_at = excluded.refused_at
+                """,
+                [
+                    .text(host.description), .optional(refusal?.reason), refusal.map { .hash($0.credential) } ?? .null,
+                    .time(refusal?.at),
+                ])
+        }
+    }
+}
+
+extension WriteTransaction {
+    func submit(_ submission: Submission) throws -> SubmissionResult {
+        let job = submission.job
+        if let idempotency = submission.idempotency {
+            let bound = try first(
+                "SELECT id, fingerprint, answer FROM idempotency WHERE owner = ? AND key = ?",
+                [.text(job.owner.description), .text(idempotency.key)]
+            ) { row in
+                try row.hash(1) == idempotency.fingerprint
+                    ? SubmissionResult.replayed(row.jobID(0), answer: row.blob(2)) : .keyReused(row.jobID(0))
+            }
+            if let bound { return bound }
+        }
+        let stored = try insert(job)
+        try run(
+            "INSERT INTO decks (job, hash, octets, body) VALUES (?, ?, ?, ?)",
+            [
+                .int(stored.row), .hash(submission.deck.hash), .int(submission.deck.octets), submission.deck.column,
+            ])
+        for label in job.labels {
+            // A key that stands twice with the same value is one label to a filter.
+            try run(
+                "INSERT OR IGNORE INTO labels (key, value, id, job) VALUES (?, ?, ?, ?)",
+                [.text(label.key), .text(label.value), .id(job.id), .int(stored.row)])
+        }
+        if let idempotency = submission.idempotency {
+            try run(
+                "INSERT INTO idempotency (owner, key, id, job, fingerprint, answer) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    .text(job.owner.description), .text(idempotency.key), .id(job.id), .int(stored.row),
+                    .hash(idempotency.fingerprint), .blob(idempotency.answer),
+                ])
+        }
+        for request in submission.notify { try insertEndpoint(request, of: stored) }
+        try appendEvent(of: stored, previous: nil, files: [])
+        return .created(job)
+    }
+
+    func apply(_ change: JobChange) throws -> Job {
+        guard var stored = try job(change.job) else { throw StoreError.noSuchJob(change.job) }
+        let previous = stored.job
+        var effect = JobEffect.nothing
+        if let action = change.action {
+            do {
+                effect = try stored.job.apply(action, at: change.at)
+            } catch {
+                throw StoreError.conflict(error)
+            }
+        }
+        for finished in change.files { try record(finished, of: stored) }
+        if !change.files.isEmpty {
+            let count = "SELECT count(*) FROM spool_files WHERE job = ?"
+            stored.job.outputs = try first(count, [.int(stored.row)]) { $0.int(0) } ?? 0
+            if effect == .nothing {
+                stored.job.version += 1
+                stored.job.changedAt = max(stored.job.changedAt, change.at)
+                effect = .noted
+            }
+        }
+        if effect != .nothing { try update(stored, from: previous) }
+        if let attempt = change.attempt { try apply(attempt, of: stored, at: change.at) }
+        switch effect {
+        case .entered:
+            let files =
+                stored.job.outputs == 0
+                ? [] : try rows(Queries.spoolFiles, [.id(stored.job.id)]) { try SpoolFile($0, job: stored.job.id) }
+            try appendEvent(of: stored, previous: previous.state, files: files)
+        case .noted: note(stored.job)
+        case .nothing: break
+        }
+        return stored.job
+    }
+
+    private func apply(_ change: JobChange.AttemptChange, of stored: StoredJob, at time: Timestamp) throws {
+        let last = "WHERE job = ?1 AND number = (SELECT max(number) FROM attempts WHERE job = ?1)"
+        switch change {
+        case .open(let session, let closing):
+            try run(
+                """
+                INSERT INTO attempts (job, number, host, session, opened_at, phase, evidence)
+                VALUES (?, ?, ?, ?, ?, ?, NULL)
+                """,
+                [
+                    .int(stored.row), .int(stored.job.attempts), .text(stored.job.host.description), .text(session),
+                    .time(time), .text((closing ? Attempt.Phase.closing : .open).rawValue),
+                ])
+        case .closing:
+            try run("UPDATE attempts SET phase = 'closing' \(last)", [.int(stored.row)])
+        case .end(let evidence):
+            try run(
+                "UPDATE attempts SET phase = 'ended', evidence = coalesce(?2, evidence) \(last)",
+                [.int(stored.row), .optional(evidence)])
+        case .note(let evidence):
+            try run("UPDATE attempts SET evidence = ?2 \(last)", [.int(stored.row), .text(evidence)])
+        }
+    }
+
+    private func record(_ finished: FinishedSpoolFile, of stored: StoredJob) throws {
+        let file = finished.file
+        try run(
+            """
+            INSERT INTO spool_files (job, number, kind, step, dd_name, sysout_class, forms, carriage_control, code,
+                record_length, records, octets, text_octets, hash, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (job, number) DO UPDATE SET kind = excluded.kind, step = excluded.step,
+                dd_name = excluded.dd_name, sysout_class = excluded.sysout_class, forms = excluded.forms,
+                carriage_control = excluded.carriage_control, code = excluded.code,
+                record_length = excluded.record_length, records = excluded.records, octets = excluded.octets,
+                text_octets = excluded.text_octets, hash = excluded.hash, body = excluded.body
+            """,
+            [
+                .int(stored.row), .int(file.number), .text(file.kind.rawValue), .optional(file.step),
+                .optional(file.ddName), .optional(file.sysoutClass), .optional(file.forms),
+                .text(file.carriageControl.rawValue), .text(file.code), .int(file.recordLength), .int(file.records),
+                .int(finished.body.octets), .int(file.textOctets), .hash(finished.body.hash), finished.body.column,
+            ])
+        let part = [SQLValue.int(stored.row), .int(file.number)]
+        if try run("DELETE FROM spool_parts WHERE job = ? AND number = ?", part) > 0 {
+            finish(SpoolPart(job: stored.job.id, number: file.number))
+        }
+    }
+}

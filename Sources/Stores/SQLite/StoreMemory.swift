@@ -1,0 +1,105 @@
+import Jobs
+import Synchronization
+
+/// An endpoint as the writer needs it to see which events go there.
+struct StoredEndpoint {
+    let row: Int64
+    let owner: String
+    /// Exact types or trailing wildcards.
+    let events: [String]
+
+    func takes(_ type: String) -> Bool {
+        events.contains { pattern in
+            pattern.hasSuffix("*") ? type.utf8.starts(with: pattern.utf8.dropLast()) : pattern == type
+        }
+    }
+}
+
+/// What the store keeps in memory of what it has committed. Written by the writer's thread after each commit, read by
+/// anyone. Coherent because this process is the only one that writes.
+final class StoreMemory: Sendable {
+    enum Health: Equatable {
+        case open
+        /// No write is acknowledged any more; reads go on.
+        case stopped(String)
+        case closed
+    }
+
+    struct CountKey: Hashable {
+        let host: String
+        let state: JobState
+    }
+
+    struct Contents {
+        var health = Health.open
+        var jobs = RecentJobs()
+        var jobCounts: [CountKey: Int] = [:]
+        var deliveryCounts: [DeliveryState: Int] = [:]
+        var lastSequence: Int64 = 0
+        /// Of jobs that have not ended, by job row.
+        var jobEndpoints: [Int64: [StoredEndpoint]] = [:]
+        /// Endpoints of no single job.
+        var generalEndpoints: [StoredEndpoint] = []
+        var lastWrite: ContinuousClock.Instant?
+    }
+
+    let contents = Mutex(Contents())
+
+    /// What a write or read gets instead of an answer.
+    func writeRefusal() -> StoreError? {
+        contents.withLock {
+            switch $0.health {
+            case .open: nil
+            case .stopped(let why): .unavailable(why)
+            case .closed: .closed
+            }
+        }
+    }
+
+    var isClosed: Bool { contents.withLock { $0.health == .closed } }
+
+    func stop(_ why: String) {
+        contents.withLock { if $0.health == .open { $0.health = .stopped(why) } }
+    }
+
+    /// Puts a committed transaction before readers.
+    func publish(_ transaction: WriteTransaction) {
+        contents.withLock { contents in
+            for stored in transaction.jobs.values { contents.jobs.put(stored) }
+            for (key, change) in transaction.jobCounts { contents.jobCounts[key, default: 0] += change }
+            for (state, change) in transaction.deliveryCounts { contents.deliveryCounts[state, default: 0] += change }
+            contents.lastSequence = transaction.lastSequence
+            for (row, endpoints) in transaction.newEndpoints { contents.jobEndpoints[row, default: []] += endpoints }
+            for row in transaction.endedJobs { contents.jobEndpoints[row] = nil }
+            contents.lastWrite = .now
+        }
+    }
+}
+
+/// The jobs used last, in two generations: when the young one is full it becomes the old one.
+struct RecentJobs {
+    private var young: [JobID: StoredJob] = [:]
+    private var old: [JobID: StoredJob] = [:]
+    /// Jobs ever put. A read that began at `puts` n may fill in what it found while fewer than `generation` more were put:
+    /// what a commit put in the meantime is then still here and is not overwritten.
+    private(set) var puts = 0
+
+    /// Jobs in one generation; about 1 KiB each.
+    static let generation = 8192
+
+    subscript(id: JobID) -> StoredJob? { young[id] ?? old[id] }
+
+    mutating func put(_ stored: StoredJob) {
+        puts += 1
+        if young.count >= Self.generation, young[stored.job.id] == nil {
+            old = young
+            young = [:]
+        }
+        young[stored.job.id] = stored
+    }
+
+    mutating func fill(_ stored: StoredJob, readAt start: Int) {
+        guard puts - start < Self.generation, self[stored.job.id] == nil else { return }
+        put(stored)
+    }
+}

@@ -1,0 +1,176 @@
+import Jobs
+import Synchronization
+
+/// The transaction that is open on the writer, with what it will change in memory once it is committed. Rolled back, it
+/// is dropped and leaves nothing, no gap in the sequence either.
+final class WriteTransaction {
+    private let connection: SQLConnection
+    private let memory: StoreMemory
+
+    /// Statements that changed something: an operation that fails before its first one has harmed nobody.
+    private(set) var writes = 0
+    private(set) var lastSequence: Int64
+    private(set) var jobs: [JobID: StoredJob] = [:]
+    private(set) var jobCounts: [StoreMemory.CountKey: Int] = [:]
+    private(set) var deliveryCounts: [DeliveryState: Int] = [:]
+    private(set) var newEndpoints: [Int64: [StoredEndpoint]] = [:]
+    private(set) var endedJobs: [Int64] = []
+    private(set) var committed: [Committed] = []
+    /// For the spool folder, when the commit is durable.
+    private(set) var finishedParts: [SpoolPart] = []
+
+    init(_ connection: SQLConnection, memory: StoreMemory) {
+        self.connection = connection
+        self.memory = memory
+        lastSequence = memory.contents.withLock { $0.lastSequence }
+    }
+
+    var isOpen: Bool { connection.isInTransaction }
+    func begin() throws { try connection.execute("BEGIN IMMEDIATE") }
+
+    func commit() throws {
+        for (key, change) in jobCounts where change != 0 {
+            try run(Self.count, [.text("jobs"), .text(key.host), .text(key.state.rawValue), .int(change)])
+        }
+        for (state, change) in deliveryCounts where change != 0 {
+            try run(Self.count, [.text("deliveries"), .text(""), .text(state.rawValue), .int(change)])
+        }
+        try connection.execute("COMMIT")
+    }
+
+    /// After some faults SQLite has rolled back already.
+    func rollBack() {
+        if connection.isInTransaction { try? connection.execute("ROLLBACK") }
+    }
+
+    private static let count = """
+        INSERT INTO counters (kind, host, state, count) VALUES (?, ?, ?, ?)
+        ON CONFLICT (kind, host, state) DO UPDATE SET count = count + excluded.count
+        """
+
+    // MARK: Statements
+
+    @discardableResult
+    func run(_ sql: String, _ values: [SQLValue] = []) throws -> Int {
+        let changes = try connection.run(sql, values)
+        if changes > 0 { writes += 1 }
+        return changes
+    }
+
+    /// A statement with RETURNING, of which `read` gets the rows.
+    func runReturning<Element>(
+        _ sql: String, _ values: [SQLValue], _ read: (SQLRow) throws -> Element?
+    ) throws -> [Element] {
+        let elements = try connection.rows(sql, values, read)
+        if !elements.isEmpty { writes += 1 }
+        return elements
+    }
+
+    func rows<Element>(_ sql: String, _ values: [SQLValue], _ read: (SQLRow) throws -> Element?) throws -> [Element] {
+        try connection.rows(sql, values, read)
+    }
+
+    func first<Element>(_ sql: String, _ values: [SQLValue], _ read: (SQLRow) throws -> Element?) throws -> Element? {
+        try connection.first(sql, values, read)
+    }
+
+    // MARK: Jobs
+
+    /// The job as this transaction sees it.
+    func job(_ id: JobID) throws -> StoredJob? {
+        if let stored = jobs[id] { return stored }
+        if let stored = memory.contents.withLock({ $0.jobs[id] }) { return stored }
+        return try connection.first(Queries.job, [.id(id)]) { try StoredJob($0) }
+    }
+
+    func insert(_ job: Job) throws -> StoredJob {
+        try run(StoredJob.insert, StoredJob.insertValues(job))
+        let stored = StoredJob(row: connection.lastRow, job: job)
+        jobs[job.id] = stored
+        count(job, by: 1)
+        return stored
+    }
+
+    func update(_ stored: StoredJob, from previous: Job) throws {
+        try run(StoredJob.update, stored.updateValues)
+        jobs[stored.job.id] = stored
+        guard previous.state != stored.job.state else { return }
+        count(previous, by: -1)
+        count(stored.job, by: 1)
+    }
+
+    private func count(_ job: Job, by change: Int) {
+        jobCounts[.init(host: job.host.description, state: job.state), default: 0] += change
+    }
+
+    func countDelivery(_ state: DeliveryState, by change: Int = 1) { deliveryCounts[state, default: 0] += change }
+
+    // MARK: Endpoints and events
+
+    func insertEndpoint(_ request: Submission.NotifyRequest, of stored: StoredJob) throws {
+        let owner = stored.job.owner.description
+        try run(
+            "INSERT INTO endpoints (owner, url, events, job, state, created_at) VALUES (?, ?, ?, ?, 'active', ?)",
+            [
+                .text(owner), .text(request.url), .text(request.events.joined(separator: " ")), .int(stored.row),
+                .time(stored.job.createdAt),
+            ])
+        newEndpoints[stored.row, default: []].append(
+            StoredEndpoint(row: connection.lastRow, owner: owner, events: request.events))
+    }
+
+    /// The event of a job that entered its state, with a delivery for each endpoint that wants it.
+    func appendEvent(of stored: StoredJob, previous: JobState?, files: [SpoolFile]) throws {
+        let job = stored.job
+        let kept = memory.contents.withLock { ($0.jobEndpoints[stored.row] ?? [], $0.generalEndpoints) }
+        let owner = job.owner.description
+        let endpoints = kept.0 + (newEndpoints[stored.row] ?? []) + kept.1.filter { $0.owner == owner }
+        let (event, hasDeliveries) = try appendEvent(
+            type: EventBody.type(entering: job.state), job: job.id, at: job.changedAt,
+            body: EventBody.job(job, previous: previous, files: files), endpoints: endpoints)
+        if job.state.isFinal, kept.0.count + (newEndpoints[stored.row]?.count ?? 0) > 0 {
+            try run(
+                "UPDATE endpoints SET state = CASE WHEN EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending "
+                    + "WHERE endpoint = endpoints.row AND state = 'pending') THEN 'closed' ELSE 'done' END "
+                    + "WHERE job = ? AND state = 'active'", [.int(stored.row)])
+            endedJobs.append(stored.row)
+        }
+        committed.append(Committed(job: job, event: event, hasDeliveries: hasDeliveries))
+    }
+
+    /// An event of no job goes to every general endpoint that wants its type.
+    func appendEvent(type: String, at time: Timestamp, body: [UInt8]) throws -> Event {
+        let endpoints = memory.contents.withLock { $0.generalEndpoints }
+        let (event, hasDeliveries) = try appendEvent(type: type, job: nil, at: time, body: body, endpoints: endpoints)
+        committed.append(Committed(job: nil, event: event, hasDeliveries: hasDeliveries))
+        return event
+    }
+
+    /// A change of a row without an event.
+    func note(_ job: Job) { committed.append(Committed(job: job, event: nil, hasDeliveries: false)) }
+
+    func finish(_ part: SpoolPart) { finishedParts.append(part) }
+
+    private func appendEvent(
+        type: String, job: JobID?, at time: Timestamp, body: [UInt8], endpoints: [StoredEndpoint]
+    ) throws -> (Event, hasDeliveries: Bool) {
+        let event = Event(
+            sequence: lastSequence + 1, id: "evt_\(JobID(at: time))", type: type, job: job, at: time, body: body)
+        try run(
+            "INSERT INTO events (sequence, id, type, job, at, body) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                .int(event.sequence), .text(event.id), .text(type), job.map { .id($0) } ?? .null, .time(time),
+                .blob(body),
+            ])
+        lastSequence = event.sequence
+        var hasDeliveries = false
+        for endpoint in endpoints where endpoint.takes(type) {
+            try run(
+                "INSERT INTO deliveries (event, endpoint, state, next_at, attempts) VALUES (?, ?, 'pending', ?, 0)",
+                [.int(event.sequence), .int(endpoint.row), .time(time)])
+            countDelivery(.pending)
+            hasDeliveries = true
+        }
+        return (event, hasDeliveries)
+    }
+}

@@ -1,0 +1,221 @@
+import CSystem
+import Dispatch
+import Glibc
+import Jobs
+import Synchronization
+
+/// A spool file that is being taken: `spool/tmp/<job>-<number>.part`.
+struct SpoolPart: Hashable, Sendable {
+    let job: JobID
+    let number: Int
+    var fileName: String { "\(job)-\(number).part" }
+}
+
+/// The bodies that are too large for the database, as files named by their hash: `spool/ab/<64 hex digits>`, and beside
+/// them in `spool/tmp` what is still being written.
+///
+/// Everything that may block runs on queues of its own, so that no event loop and no shared thread waits for a disk.
+final class SpoolFolder: Sendable {
+    let path: String
+    private let memory: StoreMemory
+    private let queues: [DispatchQueue]
+    private let nextQueue = Atomic(0)
+
+    init(path: String, memory: StoreMemory) throws(StoreError) {
+        self.path = path
+        self.memory = memory
+        queues = (0..<4).map { DispatchQueue(label: "port77.spool.\($0)") }
+        try Self.makeFolder(path)
+        try Self.makeFolder(path + "/tmp")
+        try Self.syncFolder(path)
+    }
+
+    /// A queue for one body; its calls come one after the other.
+    func queue() -> DispatchQueue {
+        queues[(nextQueue.wrappingAdd(1, ordering: .relaxed).oldValue & Int.max) % queues.count]
+    }
+
+    func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        let queue = queue()
+        return await withUnsafeContinuation { continuation in queue.async { continuation.resume(returning: body()) } }
+    }
+
+    static func run<Value: Sendable>(
+        on queue: DispatchQueue, _ body: @escaping @Sendable () throws -> Value
+    ) async throws(StoreError) -> Value {
+        let result: Result<Value, StoreError> = await withUnsafeContinuation { continuation in
+            queue.async {
+                do {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(StoreError(catching: error)))
+                }
+            }
+        }
+        return try result.get()
+    }
+
+    // MARK: Places
+
+    func temporaryPath() -> String {
+        path + "/tmp/body-\(String(UInt64.random(in: .min ... .max), radix: 36)).tmp"
+    }
+
+    func partPath(_ part: SpoolPart) -> String { "\(path)/tmp/\(part.fileName)" }
+
+    func finalPath(_ hash: ContentHash) -> String { "\(path)/\(hash.hex.prefix(2))/\(hash.hex)" }
+
+    // MARK: Writing
+
+    /// Gives a file that is complete and fsynced its final name, durably. A file that has the name already holds the
+    /// same octets and is replaced, which also heals it if it was damaged.
+    func install(_ source: String, as hash: ContentHash, keepingSource: Bool) throws(StoreError) {
+        let target = finalPath(hash)
+        let folder = "\(path)/\(hash.hex.prefix(2))"
+        if try Self.makeFolder(folder) { try syncOrStop(path) }
+        var name = source
+        if keepingSource {
+            name = temporaryPath()
+            guard link(source, name) == 0 else { throw .systemCall("link", source) }
+        }
+        guard rename(name, target) == 0 else {
+            let error = StoreError.systemCall("rename", name)
+            if keepingSource { unlink(name) }
+            throw error
+        }
+        // Two names of one file: rename has done nothing.
+        if keepingSource { unlink(name) }
+        try syncOrStop(folder)
+    }
+
+    /// What a folder holds after a failed fsync is anybody's guess.
+    func syncOrStop(_ folder: String) throws(StoreError) {
+        do throws(StoreError) {
+            try Self.syncFolder(folder)
+        } catch {
+            if case .unavailable(let words) = error { memory.stop(words) }
+            throw error
+        }
+    }
+
+    func stop(_ error: StoreError) {
+        if case .unavailable(let words) = error { memory.stop(words) }
+    }
+
+    /// A writer that goes on behind what is durable. Reads that part, for its hash.
+    func resume(
+        _ part: SpoolPart, durable: Int, writer commits: GroupCommit
+    ) async throws(StoreError) -> SpoolWriter {
+        let queue = queue()
+        return try await Self.run(on: queue) {
+            let path = self.partPath(part)
+            let writer = SpoolWriter(spool: self, queue: queue, part: .init(part: part, path: path, commits: commits))
+            if durable > 0, let file = OpenFile(path, O_RDWR), try file.size() >= durable {
+                try writer.takeOver(file, octets: durable)
+            }
+            return writer
+        }
+    }
+
+    /// Files of parts that are committed or given up.
+    func remove(_ parts: [SpoolPart]) {
+        let paths = parts.map(partPath)
+        queue().async { for path in paths { unlink(path) } }
+    }
+
+    // MARK: Reading
+
+    func reader(of body: StoredBody) async throws(StoreError) -> FileReader {
+        let queue = queue()
+        return try await Self.run(on: queue) {
+            guard let file = OpenFile(self.finalPath(body.hash), O_RDONLY) else {
+                if errno == ENOENT { throw StoreError.corrupt(what: "\(body.what): its file is missing") }
+                throw StoreError.systemCall("open", self.finalPath(body.hash))
+            }
+            guard try file.size() == body.octets else {
+                throw StoreError.corrupt(what: "\(body.what): its file has another length")
+            }
+            return FileReader(file: file, body: body, queue: queue)
+        }
+    }
+
+    // MARK: Folders
+
+    /// - Returns: whether it had to be made.
+    @discardableResult
+    static func makeFolder(_ path: String) throws(StoreError) -> Bool {
+        if mkdir(path, 0o700) == 0 { return true }
+        if errno == EEXIST { return false }
+        if errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            try makeFolder(String(path[..<slash]))
+            if mkdir(path, 0o700) == 0 { return true }
+        }
+        throw .systemCall("mkdir", path)
+    }
+
+    static func syncFolder(_ path: String) throws(StoreError) {
+        guard let folder = OpenFile(path, O_RDONLY | O_DIRECTORY) else { throw .systemCall("open", path) }
+        guard fsync(folder.descriptor) == 0 else { throw .systemCall("fsync", path) }
+    }
+}
+
+extension StoreError {
+    /// What `errno` says about a call.
+    static func systemCall(_ name: String, _ path: String) -> StoreError {
+        let number = errno
+        return .unavailable("\(name) \(path): \(String(cString: strerror(number))).")
+    }
+}
+
+/// An open file, closed with its last owner.
+final class OpenFile: Sendable {
+    let descriptor: CInt
+
+    /// nil: see `errno`.
+    init?(_ path: String, _ flags: CInt) {
+        // Not through the property: a failed init that has set it runs `deinit`, whose close changes `errno`.
+        let descriptor = open(path, flags | O_CLOEXEC, 0o600)
+        if descriptor < 0 { return nil }
+        self.descriptor = descriptor
+    }
+
+    deinit { _ = close(descriptor) }
+
+    func size() throws(StoreError) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .systemCall("fstat", "a spool file") }
+        return Int(status.st_size)
+    }
+
+    func write(_ octets: [UInt8], at offset: Int) throws(StoreError) {
+        var done = 0
+        while done < octets.count {
+            let count = octets.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done, off_t(offset + done))
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .systemCall("write", "a spool file")
+            }
+            done += count
+        }
+    }
+
+    /// - Returns: `count` octets, fewer only at the end of the file.
+    func read(at offset: Int, count: Int) throws(StoreError) -> [UInt8] {
+        var failed = false
+        let octets = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = 0
+            while filled < count {
+                let got = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                if got < 0, errno == EINTR { continue }
+                failed = got < 0
+                if got <= 0 { return }
+                filled += got
+            }
+        }
+        if failed { throw .systemCall("read", "a spool file") }
+        return octets
+    }
+}
