@@ -18,6 +18,9 @@ package protocol Station: AnyObject, Sendable {
     /// How long at least the host remembers a submission key; nil: it does not, or nobody knows.
     var keyMemory: Duration? { get }
 
+    /// What the host takes, known after `signOn`; nil when its protocol does not say.
+    var limits: HostLimits? { get }
+
     func signOn() async throws(StationError)
 
     /// Hands a deck in.
@@ -76,8 +79,40 @@ package protocol Station: AnyObject, Sendable {
 }
 
 extension Station {
+    package var limits: HostLimits? { nil }
     package var sessionLimit: Int? { nil }
     package var keyMemory: Duration? { nil }
+}
+
+/// What a host takes, as it said itself at sign-on.
+package struct HostLimits: Equatable, Sendable {
+    /// Octets.
+    package var longestDeck: Int
+    /// Characters.
+    package var longestCard: Int
+    /// Character codes for decks, in upper case.
+    package var codes: [String]
+    /// Calls under way at once in a session.
+    package var window: Int
+    /// Sessions of one user.
+    package var sessions: Int
+    /// How long a submission key is remembered after the job's end.
+    package var keepsKeys: Duration
+    /// Silence after which the host may close.
+    package var idle: Duration
+
+    package init(
+        longestDeck: Int, longestCard: Int, codes: [String], window: Int, sessions: Int, keepsKeys: Duration,
+        idle: Duration
+    ) {
+        self.longestDeck = longestDeck
+        self.longestCard = longestCard
+        self.codes = codes
+        self.window = window
+        self.sessions = sessions
+        self.keepsKeys = keepsKeys
+        self.idle = idle
+    }
 }
 
 /// What a host can do. What it cannot is shown and refused by name, never faked.
