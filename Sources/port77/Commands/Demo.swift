@@ -114,7 +114,8 @@ struct Demo: AsyncParsableCommand {
     }
 
     private func field(_ name: String, of answer: String) -> String? {
-        for line in answer.replacing("\r", with: "").split(separator: "\n") where line.lowercased().hasPrefix(name + ":") {
+        for line in answer.replacing("\r", with: "").split(separator: "\n")
+        where line.lowercased().hasPrefix(name + ":") {
             return line.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces)
         }
         return nil

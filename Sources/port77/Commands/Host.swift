@@ -76,7 +76,9 @@ struct Host: AsyncParsableCommand {
     private func settings() throws -> HostSettings {
         var settings = HostSettings()
         let spelled = listen.hasPrefix("localhost:") ? "127.0.0.1:" + listen.dropFirst("localhost:".count) : listen
-        guard let address = SocketAddress(spelled) else { throw ValidationError("--listen takes ADDRESS:PORT, not \(listen)") }
+        guard let address = SocketAddress(spelled) else {
+            throw ValidationError("--listen takes ADDRESS:PORT, not \(listen)")
+        }
         settings.listen = address
         settings.users = try user.map { text in
             guard let user = HostSettings.User(text) else { throw ValidationError("--user takes NAME:PASSWORD") }

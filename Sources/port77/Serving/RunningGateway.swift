@@ -34,7 +34,8 @@ final class RunningGateway: Sendable {
         }
         if !store.openReport.unclaimedFiles.isEmpty {
             log.warning(
-                "the spool has files that no job names", metadata: ["files": "\(store.openReport.unclaimedFiles.count)"])
+                "the spool has files that no job names", metadata: ["files": "\(store.openReport.unclaimedFiles.count)"]
+            )
         }
 
         var hosts: [HostProfile] = []
