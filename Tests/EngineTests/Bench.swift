@@ -15,7 +15,7 @@ final class Bench: Sendable {
     let desk: JobDesk
     private let loops: EventLoopGroup
     private let hostID: HostID
-    private let running = Mutex<(engine: Engine, task: Task<Void, Never>)?>(nil)
+    private let running = Mutex<(engine: JobEngine, task: Task<Void, Never>)?>(nil)
 
     static func run(_ body: (Bench) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "port77-engine-\(UUID())").path()
@@ -60,7 +60,7 @@ final class Bench: Sendable {
         settings.storePause = .milliseconds(50)
         var log = Logger(label: "test")
         log.logLevel = .critical
-        let engine = Engine(store: store, hosts: [Self.profile(hostID, host)], settings: settings, log: log)
+        let engine = JobEngine(store: store, hosts: [Self.profile(hostID, host)], settings: settings, log: log)
         let task = Task { await engine.run() }
         running.withLock { $0 = (engine, task) }
     }

@@ -14,7 +14,7 @@ final class RunningGateway: Sendable {
     let address: SocketAddress
     let store: SQLiteStore
     private let loops: EventLoopGroup
-    private let engine: Engine
+    private let engine: JobEngine
     private let deliveries: DeliveryRunner
     private let gateway: Gateway
     private let server: Server
@@ -44,7 +44,7 @@ final class RunningGateway: Sendable {
         }
         let watch = JobWatch(store: store, loops: loops)
         let desk = JobDesk(store: store, hosts: hosts, watch: watch)
-        engine = Engine(store: store, hosts: hosts, log: log)
+        engine = JobEngine(store: store, hosts: hosts, log: log)
 
         let hooks = try Self.hooks(configuration.webhooks, environment, secret)
         let deliveries = try DeliveryRunner(store: store, settings: hooks, logger: log)

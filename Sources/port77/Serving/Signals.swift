@@ -1,7 +1,7 @@
-import Dispatch
+@preconcurrency import Dispatch
 import Glibc
 
-/// SIGTERM and SIGINT as a stream; a second one ends the process at once.
+/// SIGTERM and SIGINT as a stream.
 enum Signals {
     static func terminations() -> AsyncStream<CInt> {
         signal(SIGPIPE, SIG_IGN)
