@@ -1,0 +1,245 @@
+import Jobs
+import Stations
+import Stores
+import Wire
+
+extension HostRunner {
+    /// What follows from one try.
+    private enum Next {
+        case done
+        case again
+        case uncertain
+        /// The host cannot take jobs now.
+        case later
+    }
+
+    /// Hands one queued job in; comes back when it is at the host, final, or somebody else's again.
+    func send(_ id: JobID) async {
+        defer { letGo(id) }
+        while !Task.isCancelled {
+            let next: Next
+            do {
+                next = try await trySending(id)
+            } catch let error as StationError where error == .closed {
+                return
+            } catch {
+                log.error("a job could not be sent", metadata: ["job": "\(id)", "error": "\(error)"])
+                state.withLock { $0.hasBacklog = true }
+                await pause(settings.busyPause)
+                return
+            }
+            switch next {
+            case .done: return
+            case .again: continue
+            case .uncertain:
+                await settle(id)
+                return
+            case .later:
+                let tries = state.withLock { state in
+                    state.busyTries = min(state.busyTries + 1, 5)
+                    state.hasBacklog = true
+                    return state.busyTries
+                }
+                await pause(settings.busyPause * (1 << (tries - 1)))
+                return
+            }
+        }
+    }
+
+    private func trySending(_ id: JobID) async throws -> Next {
+        guard let waiting = try await store.job(id), waiting.state == .queued else { return .done }
+        let lease = try await host.pool.lease(
+            owner: waiting.owner, priority: waiting.priority, submittedAt: waiting.createdAt, purpose: .submission)
+        defer { lease.release() }
+
+        let deck: PreparedDeck
+        do {
+            deck = try await DeckPreparation.prepare(waiting, for: host, from: store)
+        } catch {
+            return try await reject(id, lease.session, because: error)
+        }
+        // One commit for a deck that goes out in one piece; a longer one is closing only before its last octet.
+        let isShort = deck.octets <= DeckPreparation.pieceOctets
+        let began = try await commit(
+            JobChange(
+                .beginSending, of: id, at: clock.now(), attempt: .open(session: "\(lease.session)", closing: isShort)))
+        guard began != nil else { return .done }
+
+        let store = self.store
+        let clock = self.clock
+        let closing: @Sendable () async throws -> Void = {
+            _ = try await store.commit(JobChange(nil, of: id, at: clock.now(), attempt: .closing))
+        }
+        do {
+            let receipt = try await lease.station.submit(deck, closing: isShort ? nil : closing)
+            state.withLock { $0.busyTries = 0 }
+            try await accepted(
+                id, receipt, adopted: receipt.duplicate ? "known to the host by its submission key" : nil)
+            return .done
+        } catch {
+            return try await judge(error, of: id)
+        }
+    }
+
+    /// What a failed submission means for the job.
+    private func judge(_ error: StationError, of id: JobID) async throws -> Next {
+        switch error {
+        case .refusedDeck(let reason):
+            _ = try await commit(
+                JobChange(
+                    .refused(reason: "the host refused the deck: \(reason)"), of: id, at: clock.now(),
+                    attempt: .end(evidence: reason)))
+            return .done
+        case .busy(let reason):
+            _ = try await commit(
+                JobChange(
+                    .returned(reason: "the host cannot take jobs now: \(reason)"), of: id, at: clock.now(),
+                    attempt: .end(evidence: reason)))
+            return .later
+        case .notSent(let reason):
+            let job = try await commit(
+                JobChange(
+                    .returned(reason: "the line was lost before the deck was complete: \(reason)"), of: id,
+                    at: clock.now(), attempt: .end(evidence: reason)))
+            return job?.state == .queued ? .again : .done
+        case .uncertain(let evidence):
+            _ = try await commit(
+                JobChange(
+                    .lostInClosing(evidence: evidence), of: id, at: clock.now(), attempt: .note(evidence: evidence)))
+            return .uncertain
+        case .noLine, .logonRefused, .hostUnwilling, .tooManySessions, .lineLost, .deadline, .garbage, .lacks, .refused,
+            .local, .closed:
+            // Not promised by the contract of `submit`: taken for the worse case.
+            let evidence = error.description
+            _ = try await commit(
+                JobChange(
+                    .lostInClosing(evidence: evidence), of: id, at: clock.now(), attempt: .note(evidence: evidence)))
+            return .uncertain
+        }
+    }
+
+    private func reject(_ id: JobID, _ session: SessionID, because error: any Error) async throws -> Next {
+        if case StoreError.unavailable = error { throw error }
+        let reason = "the stored deck cannot be sent: \(error)"
+        log.error("a stored deck cannot be sent", metadata: ["job": "\(id)", "error": "\(error)"])
+        let began = try await commit(
+            JobChange(.beginSending, of: id, at: clock.now(), attempt: .open(session: "\(session)", closing: false)))
+        guard began != nil else { return .done }
+        _ = try await commit(
+            JobChange(.refused(reason: reason), of: id, at: clock.now(), attempt: .end(evidence: reason)))
+        return .done
+    }
+
+    /// Commits the receipt, then follows the job: a report that was faster than the commit waits in the follower.
+    func accepted(_ id: JobID, _ receipt: Receipt, adopted: String?) async throws(StoreError) {
+        guard
+            let job = try await commit(
+                JobChange(
+                    .accepted(receipt.job, adopted: adopted), of: id, at: clock.now(), attempt: .end(evidence: nil)))
+        else { return }
+        guard !receipt.purged, let number = receipt.job else {
+            _ = try await commit(
+                JobChange(
+                    .finished(.lost("the host ran the job and has purged it with its output")), of: id, at: clock.now())
+            )
+            return
+        }
+        track(job, number)
+    }
+
+    func track(_ job: Job, _ number: JobNumber) {
+        let (orders, ousted) = state.withLock {
+            $0.follower.adopt(number, as: job.id, isRunning: job.state != .submitted)
+        }
+        if let ousted { yield(.ousted(ousted)) }
+        follow(orders)
+    }
+
+    func ousted(_ id: JobID) async {
+        do {
+            _ = try await commit(
+                JobChange(.finished(.lost("the host gave the job's number to another job")), of: id, at: clock.now()))
+        } catch {
+            log.error("a lost job could not be stored", metadata: ["job": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    func settleUncertain(_ id: JobID) async {
+        defer { letGo(id) }
+        await settle(id)
+    }
+
+    /// Finds out with the host what became of a deck whose line was lost in the closing window; until it is known, or policy decides.
+    private func settle(_ id: JobID) async {
+        while !Task.isCancelled {
+            do {
+                if try await trySettling(id) { return }
+            } catch let error as StationError where error == .closed {
+                return
+            } catch {
+                log.notice("an uncertain job is not settled yet", metadata: ["job": "\(id)", "error": "\(error)"])
+                await pause(settings.busyPause)
+            }
+        }
+    }
+
+    /// - Returns: whether there is nothing more to do.
+    private func trySettling(_ id: JobID) async throws -> Bool {
+        guard let job = try await store.job(id), job.state == .uncertain else { return true }
+        let lease = try await host.pool.lease(
+            owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .control)
+        defer { lease.release() }
+        let since = try await store.attempts(of: id).last?.openedAt ?? job.createdAt
+        let remembers = lease.station.keyMemory.map { since.advanced(by: $0) > clock.now() } ?? false
+        guard lease.station.abilities.contains(.submissionKey), remembers else {
+            return try await applyPolicy(job)
+        }
+        if job.cancelRequestedAt != nil {
+            if let receipt = try await lease.station.void(key: job.submissionKey) {
+                try await accepted(id, receipt, adopted: "found at the host by its submission key")
+            } else {
+                let reason = "the submission key is void at the host"
+                _ = try await commit(
+                    JobChange(.returned(reason: reason), of: id, at: clock.now(), attempt: .end(evidence: reason)))
+            }
+            return true
+        }
+        do {
+            let deck = try await DeckPreparation.prepare(job, for: host, from: store)
+            let receipt = try await lease.station.submit(deck, closing: nil)
+            try await accepted(
+                id, receipt,
+                adopted: receipt.duplicate
+                    ? "found at the host by its submission key" : "sent again under the same submission key")
+            return true
+        } catch StationError.refusedDeck(let reason) {
+            _ = try await commit(
+                JobChange(
+                    .refused(reason: "the host refused the deck: \(reason)"), of: id, at: clock.now(),
+                    attempt: .end(evidence: reason)))
+            return true
+        } catch let error as StationError {
+            _ = try await commit(JobChange(.wait(reason: "uncertain; \(error)"), of: id, at: clock.now()))
+            throw error
+        }
+    }
+
+    private func applyPolicy(_ job: Job) async throws(StoreError) -> Bool {
+        switch job.uncertainPolicy {
+        case .hold:
+            log.warning("an uncertain job waits for an operator", metadata: ["job": "\(job.id)"])
+        case .resubmit:
+            let again = try await commit(
+                JobChange(
+                    .returned(reason: "sent again by the job's policy"), of: job.id, at: clock.now(),
+                    attempt: .end(evidence: nil)))
+            if again?.state == .queued { state.withLock { $0.hasBacklog = true } }
+        case .abandon:
+            _ = try await commit(
+                JobChange(
+                    .abandon(reason: "given up by the job's policy: the host may have it"), of: job.id, at: clock.now(),
+                    attempt: .end(evidence: nil)))
+        }
+        return true
+    }
+}
