@@ -79,8 +79,8 @@ final class Exchange: @unchecked Sendable {
     /// The connection has nothing more to do with this request; what the task still says is dropped.
     func abandon(_ error: BodyError) {
         connection = nil
+        body.fail(error)  // before the task is cancelled: a reader is to hear why
         task?.cancel()
-        body.fail(error)
         let left = waiters
         waiters = []
         for waiter in left { waiter.resume(throwing: Disconnected()) }

@@ -47,6 +47,12 @@ package final class Request: Sendable {
     package var id: String { RequestID.text(head, number) }
 
     package var accept: Accept { Accept(self["accept"]) }
+    package func byteRange(length: Int, tag: EntityTag? = nil, lastModified: Int64? = nil) -> ByteRange {
+        ByteRange(head, length: length, tag: tag, lastModified: lastModified)
+    }
+    package func conditions(tag: EntityTag?, lastModified: Int64? = nil) -> Conditions.Verdict {
+        Conditions.evaluate(head, tag: tag, lastModified: lastModified)
+    }
     package var preferences: Preferences { Preferences(self["prefer"]) }
 
     /// Accepts text but neither JSON nor everything: problems go out as one line.

@@ -227,6 +227,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
         switch bodyUse {
         case .none, .discard, .discardThenRun: break
         case .deliver(let body):
+            owesContinue = false  // it did not wait for it
             if !body.append(octets, mostUnread: limits.unreadBodyBytes) {
                 connection.pauseReading()
                 holdBodyClock()
@@ -304,7 +305,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
             if restHeads >= limits.pipelinedRequests || rest.count - restStart >= limits.pipelinedBytes {
                 connection.pauseReading()
             }
-        } else if bodyHeldSince == 0 || owesContinue {
+        } else if bodyHeldSince == 0 {
             connection.resumeReading()
         }
         let wanted: Deadline
