@@ -104,6 +104,7 @@ if Context.environment["PORT77_FUZZ"] != nil {
     let targets: [Room] = [
         Room("privrje-station", ["Protocols", "Wire"]),
         Room("privrje-host", ["Protocols", "Wire"]),
+        Room("http-parser", ["HTTPCore"]),
     ]
     package.targets += targets.map {
         .executableTarget(

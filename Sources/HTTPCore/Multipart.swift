@@ -43,6 +43,11 @@ package struct MultipartParser: Sendable {
     /// CR LF, two hyphens, the boundary.
     private let delimiter: [UInt8]
     private var parts = 0
+    /// Header lines of the part that begins, and their octets.
+    private var fieldLines: [[UInt8]] = []
+    private var fieldBytes = 0
+    /// Octets behind `at` that hold no line end.
+    private var searched = 0
 
     /// - Throws: when the media type is another, or its boundary is missing or malformed.
     package init(contentType: String) throws(FormError) {
@@ -153,34 +158,41 @@ package struct MultipartParser: Sendable {
         return Array(buffer[at..<end])
     }
 
-    /// The fields of a part, all at once; `nil` until their empty line has come.
+    /// The fields of a part, all at once; `nil` until their empty line has come. No octet is searched twice.
     private mutating func takeFields() throws(FormError) -> Part? {
-        var lines: [ArraySlice<UInt8>] = []
-        var start = at
-        while let feed = buffer[start...].prefix(Self.longestFields).firstIndex(of: 0x0A) {
-            guard feed > start, buffer[feed - 1] == 0x0D else {
+        while true {
+            let start = at + searched
+            let feed = buffer[start...].prefix(Self.longestFields + 1).firstIndex(of: 0x0A)
+            let end = feed ?? buffer.count
+            guard fieldBytes + end - at <= Self.longestFields else {
+                throw .malformed("The header of a part of the form is too long.")
+            }
+            guard let feed else {
+                searched = buffer.count - at
+                return nil
+            }
+            guard feed > at, buffer[feed - 1] == 0x0D else {
                 throw .malformed("A line of the form ends with LF alone.")
             }
-            let line = buffer[start..<feed - 1]
-            start = feed + 1
-            guard start - at <= Self.longestFields else { break }
+            let line = Array(buffer[at..<feed - 1])
+            fieldBytes += feed + 1 - at
+            at = feed + 1
+            searched = 0
             if line.isEmpty {
-                at = start
-                return try Self.part(lines)
+                defer {
+                    fieldLines = []
+                    fieldBytes = 0
+                }
+                return try Self.part(fieldLines)
             }
-            lines.append(line)
+            fieldLines.append(line)
         }
-        guard buffer.count - at <= Self.longestFields else {
-            throw .malformed("The header of a part of the form is too long.")
-        }
-        return nil
     }
 
-    private static func part(_ lines: [ArraySlice<UInt8>]) throws(FormError) -> Part {
+    private static func part(_ lines: [[UInt8]]) throws(FormError) -> Part {
         var disposition: String?
         var type: String?
-        for line in lines {
-            let octets = Array(line)
+        for octets in lines {
             guard let field = try? RequestParser.fieldLine(octets.span, 0..<octets.count),
                 let value = String(validating: octets[field.value], as: UTF8.self)
             else { throw .malformed("A header line of a part of the form is malformed.") }

@@ -232,7 +232,7 @@ struct Reading: Equatable, CustomStringConvertible {
     @Test func `random changes to good requests never trap and mean the same however cut`() {
         var random = SplitMix(seed: 77)
         let seeds = RequestRow.all.map(\.bytes)
-        for _ in 0..<20_000 {
+        for _ in 0..<4000 {
             var octets = seeds[Int(random.next() % UInt64(seeds.count))]
             for _ in 0...(random.next() % 3) {
                 let at = Int(random.next() % UInt64(octets.count))

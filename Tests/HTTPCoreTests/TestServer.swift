@@ -96,8 +96,6 @@ final class Client {
     private var buffer: [UInt8] = []
     private var hasEnded = false
 
-    var hasLineEnded: Bool { hasEnded }
-
     init(line: TCPLine) { self.line = line }
 
     deinit { line.close() }
