@@ -44,13 +44,14 @@ final class Exchange: @unchecked Sendable {
     enum Verdict { case taken, waits, gone }
 
     let loop: EventLoop
-    let request: Request
+    /// `nil` for a stream whose handler has answered already.
+    let request: Request?
     let body: RequestBody
     var connection: ServerConnection?
     var task: Task<Void, Never>?
     private var waiters: [CheckedContinuation<Void, any Error>] = []
 
-    init(loop: EventLoop, request: Request, body: RequestBody, connection: ServerConnection) {
+    init(loop: EventLoop, request: Request?, body: RequestBody, connection: ServerConnection) {
         self.loop = loop
         self.request = request
         self.body = body

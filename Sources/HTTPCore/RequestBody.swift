@@ -27,6 +27,22 @@ package final class RequestBody: Sendable {
         var waiter: CheckedContinuation<[UInt8]?, any Error>?
         var isDemanded = false
         var isHeldBack = false
+
+        /// - Returns: `makesRoom` when the client was held back and all is read now.
+        mutating func take() -> (piece: [UInt8], makesRoom: Bool)? {
+            guard next < pieces.count else { return nil }
+            let piece = pieces[next]
+            pieces[next] = []
+            next += 1
+            unread -= piece.count
+            if next == pieces.count {
+                pieces.removeAll(keepingCapacity: true)
+                next = 0
+            }
+            let makesRoom = isHeldBack && unread == 0
+            if makesRoom { isHeldBack = false }
+            return (piece, makesRoom)
+        }
     }
 
     /// `Content-Length`; `nil` for chunks.
@@ -65,19 +81,7 @@ package final class RequestBody: Sendable {
         let (step, isFirst): (Step, Bool) = state.withLock { state in
             let isFirst = !state.isDemanded
             state.isDemanded = true
-            if state.next < state.pieces.count {
-                let piece = state.pieces[state.next]
-                state.pieces[state.next] = []
-                state.next += 1
-                state.unread -= piece.count
-                if state.next == state.pieces.count {
-                    state.pieces.removeAll(keepingCapacity: true)
-                    state.next = 0
-                }
-                let makesRoom = state.isHeldBack && state.unread == 0
-                if makesRoom { state.isHeldBack = false }
-                return (.piece(piece, makesRoom: makesRoom), isFirst)
-            }
+            if let (piece, makesRoom) = state.take() { return (.piece(piece, makesRoom: makesRoom), isFirst) }
             return (state.end.map { .end($0) } ?? .wait, isFirst)
         }
         if isFirst { loop?.perform(demanded) }
@@ -94,12 +98,11 @@ package final class RequestBody: Sendable {
     private func wait() async throws -> [UInt8]? {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
+                var makesRoom = false
                 let now: Result<[UInt8]?, any Error>? = state.withLock { state in
-                    if state.next < state.pieces.count {
-                        let piece = state.pieces[state.next]
-                        state.next += 1
-                        state.unread -= piece.count
-                        return .success(piece)
+                    if let taken = state.take() {
+                        makesRoom = taken.makesRoom
+                        return .success(taken.piece)
                     }
                     switch state.end {
                     case .complete: return .success(nil)
@@ -111,6 +114,7 @@ package final class RequestBody: Sendable {
                         return nil
                     }
                 }
+                if makesRoom { loop?.perform(makeRoom) }
                 if let now { continuation.resume(with: now) }
             }
         } onCancel: {

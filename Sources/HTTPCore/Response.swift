@@ -1,6 +1,7 @@
 /// An answer, as a handler makes it.
 ///
-/// Length, `Date`, `Request-Id` and `Connection` are the server's business and not among the fields.
+/// Length, `Date`, `Request-Id` and `Connection` are the server's business and not among the fields; the media type is
+/// `contentType`, not a field either.
 package struct Response: Sendable {
     package enum Body: Sendable {
         /// Nothing. With 200 and the like `Content-Length: 0` is sent.

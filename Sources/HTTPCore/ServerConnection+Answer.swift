@@ -132,19 +132,13 @@ extension ServerConnection {
         switch sendHead(response) {
         case .nothing: break
         case .whole: answered()
-        case .stream(let write): if let current { startStream(write, current) }
+        case .stream(let write): startStream(write)
         }
     }
 
     /// A stream that came from a handler without a task gets one now.
-    private func startStream(_ write: @escaping @Sendable (BodyWriter) async throws -> Void, _ current: Current) {
-        let placeholder = Route(
-            method: .get, template: "", name: current.route ?? "", body: .none,
-            handler: .immediate { _ in .empty() }, parameterNames: [])
-        let request = Request(
-            head: current.head, route: placeholder, parameters: [], peer: connection.peer, isTLS: connection.isTLS,
-            number: current.number)
-        let exchange = Exchange(loop: connection.loop, request: request, body: .empty, connection: self)
+    private func startStream(_ write: @escaping @Sendable (BodyWriter) async throws -> Void) {
+        let exchange = Exchange(loop: connection.loop, request: nil, body: .empty, connection: self)
         self.exchange = exchange
         exchange.task = Task(executorPreference: connection.loop) { await exchange.stream(write) }
     }
@@ -324,6 +318,9 @@ extension ServerConnection {
         guard let current, !hasEnded else { return }
         let kept = current.isChunked || current.streamLength == nil || current.streamLength == current.sentBytes
         guard error == nil, kept else {
+            if let error, !(error is CancellationError), !(error is Disconnected) {
+                context.options.failed?(current.route, RequestID.text(current.head, current.number), error)
+            }
             // The client must not take what it has for the whole.
             hasEnded = true
             abandon(.answered)
@@ -360,7 +357,7 @@ extension Exchange {
 
     /// The handler has thrown. That it was told to stop, because the client is gone, is no failure to answer for.
     func answer(failure: any Error) async {
-        guard loop.isOnLoop, let connection else { return }
+        guard loop.isOnLoop, let connection, let request else { return }
         let isHangUp = failure is CancellationError && connection.peerHasFinished
         if isHangUp || failure is BodyError || failure is Disconnected {
             connection.cut()

@@ -181,7 +181,7 @@ enum BlockingClient {
             }
         }
         guard connected == 0 else { return [] }
-        func put(_ text: String) { _ = Glibc.send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL.rawValue)) }
+        func put(_ text: String) { _ = Glibc.send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL)) }
         put(text)
         var seen: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
