@@ -1,6 +1,8 @@
 import Jobs
+import Logging
 import Stations
 import Stores
+import Synchronization
 import Wire
 
 extension HostRunner {
@@ -55,9 +57,10 @@ extension HostRunner {
             owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .fetch)
         defer { lease.release() }
         let files: [HostFile]
-        do {
+        do throws(StationError) {
             files = try await lease.station.files(of: number)
-        } catch .refused(let words) {
+        } catch {
+            guard case .refused(let words) = error else { throw error }
             return try await lostOutput(id, number, words)
         }
         if files.reduce(0, { $0 + ($1.octets ?? 0) }) >= Self.announcedOctets {

@@ -1,6 +1,8 @@
 import Jobs
+import Logging
 import Stations
 import Stores
+import Synchronization
 
 extension HostRunner {
     /// Judges what an earlier run left behind. No timer is waited for: that process owned the lines, so every open attempt was cut when

@@ -1,6 +1,8 @@
 import Jobs
+import Logging
 import Stations
 import Stores
+import Synchronization
 import Wire
 
 extension HostRunner {
@@ -70,15 +72,15 @@ extension HostRunner {
         let closing: @Sendable () async throws -> Void = {
             _ = try await store.commit(JobChange(nil, of: id, at: clock.now(), attempt: .closing))
         }
-        do {
-            let receipt = try await lease.station.submit(deck, closing: isShort ? nil : closing)
-            state.withLock { $0.busyTries = 0 }
-            try await accepted(
-                id, receipt, adopted: receipt.duplicate ? "known to the host by its submission key" : nil)
-            return .done
+        let receipt: Receipt
+        do throws(StationError) {
+            receipt = try await lease.station.submit(deck, closing: isShort ? nil : closing)
         } catch {
             return try await judge(error, of: id)
         }
+        state.withLock { $0.busyTries = 0 }
+        try await accepted(id, receipt, adopted: receipt.duplicate ? "known to the host by its submission key" : nil)
+        return .done
     }
 
     /// What a failed submission means for the job.

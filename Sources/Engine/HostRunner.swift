@@ -1,6 +1,6 @@
 package import Jobs
 package import Logging
-package import Stations
+import Stations
 package import Stores
 import Synchronization
 
