@@ -25,9 +25,10 @@ extension PrivRJE.HostMachine {
         isEnding = true
         switch block.take() {
         // a deck that is not complete is dropped whole, and with it its place
-        case .deck(let ticket, _, _, _), .dropped(let ticket, _): slots.removeAll { $0.ticket == ticket }
+        case .deck(let ticket, _, _), .dropped(let ticket, _): slots.removeAll { $0.ticket == ticket }
         case nil: break
         }
+        deck = []
         _ = open(.last(line.octets, end))
     }
 
@@ -77,8 +78,8 @@ extension PrivRJE.HostMachine {
     }
 
     mutating func judge(_ verdict: Verdict, _ actions: inout [Action]) {
-        guard let (ticket, user, hasPassword) = judging else { return }
-        judging = nil
+        guard let judged = judging.take() else { return }
+        let (ticket, user) = (judged.ticket, judged.user)
         switch verdict {
         case .signedOn:
             phase = .signedOn(user: user)
@@ -90,7 +91,7 @@ extension PrivRJE.HostMachine {
             slots.removeAll { $0.ticket == ticket }
             say(last: PrivRJE.Line(430, "REASON=SESSIONS"), .sessions)
         case .passwordNeeded, .refused:
-            guard hasPassword else {
+            guard judged.hasPassword else {
                 // an unknown user is asked for a password like any other
                 phase = .password(user: user)
                 return fill(ticket, .ready(PrivRJE.Line(330, "password").octets))

@@ -13,16 +13,15 @@ extension PrivRJE.HostMachine {
     }
 
     private mutating func take(_ piece: [UInt8], remaining: Int, _ actions: inout [Action]) {
-        switch block.take() {
-        case .deck(let ticket, let parameters, let refusal, var deck):
-            deck.append(contentsOf: piece)
-            if remaining > 0 { return block = .deck(ticket, parameters, refusal, deck) }
+        if case .deck = block { deck.append(contentsOf: piece) }
+        guard remaining == 0, let ended = block.take() else { return }
+        switch ended {
+        case .deck(let ticket, let parameters, let refusal):
             actions.append(.submit(ticket, parameters, refusal: refusal, block: deck))
+            deck = []
         case .dropped(let ticket, let line):
-            if remaining > 0 { return block = .dropped(ticket, line) }
             fill(ticket, .ready(line.octets))
             count(line.code)
-        case nil: break
         }
     }
 
@@ -126,7 +125,7 @@ extension PrivRJE.HostMachine {
     }
 
     private mutating func authenticate(_ user: String, password: String?, _ actions: inout [Action]) {
-        judging = (open(.waiting(nil)), user, password != nil)
+        judging = Judging(ticket: open(.waiting(nil)), user: user, hasPassword: password != nil)
         actions.append(.authenticate(user: user, password: password))
     }
 
@@ -178,7 +177,7 @@ extension PrivRJE.HostMachine {
         }
         let ticket = open(.waiting(nil))
         if let (parameters, refusal) = parameters {
-            block = .deck(ticket, parameters, refusal, [])
+            block = .deck(ticket, parameters, refusal)
         } else if let fault {
             block = .dropped(ticket, PrivRJE.Line(fault.code, fault.text))
         }

@@ -119,7 +119,7 @@ extension PrivRJE {
 
         /// What is being read after a command's line.
         enum Block: Equatable, Sendable {
-            case deck(Ticket, Input, Refusal?, [UInt8])
+            case deck(Ticket, Input, Refusal?)
             /// A refused INPUT's; the answer waits for its end.
             case dropped(Ticket, Line)
         }
@@ -139,15 +139,23 @@ extension PrivRJE {
             var content: Content
         }
 
+        struct Judging: Equatable, Sendable {
+            let ticket: Ticket
+            let user: String
+            let hasPassword: Bool
+        }
+
         package let configuration: Configuration
         var phase = Phase.idle
         var input = InputBuffer()
         var block: Block?
+        /// What came of the deck; beside `block`, so that it grows in place.
+        var deck: [UInt8] = []
         /// Commands not answered yet, oldest first.
         var slots: [Slot] = []
         var lastTicket: UInt64 = 0
         /// User and password are with `authenticate`; the verdict belongs to this slot.
-        var judging: (ticket: Ticket, user: String, hasPassword: Bool)?
+        var judging: Judging?
         var logOnFailures = 0
         var errors = 0
         /// No more commands are read: a last word is in the slots, or will be.
@@ -270,16 +278,10 @@ extension PrivRJE {
             phase = .over(end)
             input = InputBuffer()
             block = nil
+            deck = []
             slots = []
             judging = nil
             heldNotices = []
-        }
-
-        package static func == (one: HostMachine, other: HostMachine) -> Bool {
-            one.configuration == other.configuration && one.phase == other.phase && one.input == other.input
-                && one.block == other.block && one.slots == other.slots && one.lastTicket == other.lastTicket
-                && one.judging?.ticket == other.judging?.ticket && one.errors == other.errors
-                && one.watchesAll == other.watchesAll && one.watchedJobs == other.watchedJobs
         }
     }
 }

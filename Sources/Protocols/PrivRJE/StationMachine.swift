@@ -207,7 +207,7 @@ extension PrivRJE {
             }
         }
 
-        private var keepAlive: Duration { min(configuration.keepAlive, hostAbilities.idle / 2) }
+        private var keepAlive: Duration { max(.seconds(1), min(configuration.keepAlive, hostAbilities.idle / 2)) }
 
         private mutating func fired(_ timer: Timer, _ actions: inout [Action]) {
             switch timer {
