@@ -75,7 +75,7 @@ struct Demo: AsyncParsableCommand {
         let file = folder + "/hello.jcl"
         try Data(deck.utf8).write(to: URL(fileURLWithPath: file))
         step("the deck, hello.jcl:")
-        print(indented(deck))
+        show(deck)
         let base = "http://\(gateway.address)"
         let call = [
             "-sS", "-i", "-T", file, "-H", "Prefer: wait=60", "-H", "Accept: text/plain",
@@ -83,7 +83,7 @@ struct Demo: AsyncParsableCommand {
         ]
         step("curl -T hello.jcl -H 'Prefer: wait=60' -H 'Accept: text/plain' '\(call.last ?? "")'")
         let answer = try await curl(call)
-        print(indented(answer))
+        show(answer)
         guard answer.contains("HELLO FROM THE OTHER SIDE OF PORT 77."),
             let location = field("location", of: answer)
         else {
@@ -92,7 +92,7 @@ struct Demo: AsyncParsableCommand {
         }
         step("curl \(base)\(location)")
         let document = try await curl(["-sS", base + location])
-        print(indented(document))
+        show(document)
         guard document.contains("\"CC 0000\"") else {
             complain("the job did not end with CC 0000")
             return false
@@ -102,20 +102,22 @@ struct Demo: AsyncParsableCommand {
             return false
         }
         step("the receiver got \(hook.id); its signature is \(hook.isVerified ? "verified" : "WRONG")")
-        print(indented(hook.body))
+        show(hook.body)
         return hook.isVerified && hook.body.contains("\"type\":\"job.completed\"")
     }
 
     private func step(_ words: String) { printReady("==> \(words)") }
 
-    private func indented(_ text: String) -> String {
-        text.replacing("\r", with: "").split(separator: "\n", omittingEmptySubsequences: false)
-            .map { "    \($0)" }.joined(separator: "\n")
+    private func show(_ text: String) {
+        for line in lines(text) { printReady("    \(line)") }
+    }
+
+    private func lines(_ text: String) -> [Substring] {
+        text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     }
 
     private func field(_ name: String, of answer: String) -> String? {
-        for line in answer.replacing("\r", with: "").split(separator: "\n")
-        where line.lowercased().hasPrefix(name + ":") {
+        for line in lines(answer) where line.lowercased().hasPrefix(name + ":") {
             return line.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces)
         }
         return nil
