@@ -39,7 +39,7 @@ let rooms: [Room] = [
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", "Webhooks", logging]),
-    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stores", "Engine", crypto, logging]),
+    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Engine", crypto, logging]),
     Room("ReferenceHost", ["CSystem", "Wire", "Lines", "Protocols", "Jobs", crypto, logging]),
 ]
 
@@ -54,7 +54,7 @@ let tests: [Room] = [
     Room("Stores", ["Wire", "Jobs", grdb]),
     Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto]),
     Room("Engine", ["Wire", "Lines", "Protocols", "Jobs", "Stations", "Stores", "Webhooks", "ReferenceHost", logging]),
-    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging]),
+    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs"]),
 ]
 

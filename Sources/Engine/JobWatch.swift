@@ -60,6 +60,47 @@ package final class JobWatch: Sendable {
         await wait(waiter, for: limit)
     }
 
+    /// Registers for as long as what is returned lives: no event is missed between two looks at the store.
+    /// - Parameter job: nil: any event.
+    package func subscribe(to job: JobID?) -> Subscription {
+        let waiter = Waiter()
+        state.withLock { state in
+            if let job {
+                state.jobs[job, default: [:]][ObjectIdentifier(waiter)] = waiter
+            } else {
+                state.anyEvent[ObjectIdentifier(waiter)] = waiter
+            }
+        }
+        return Subscription(waiter: waiter, job: job, watch: self)
+    }
+
+    /// One stream's registration. One user at a time.
+    package final class Subscription: Sendable {
+        private let waiter: Waiter
+        private let job: JobID?
+        private let watch: JobWatch
+
+        fileprivate init(waiter: Waiter, job: JobID?, watch: JobWatch) {
+            self.waiter = waiter
+            self.job = job
+            self.watch = watch
+        }
+
+        deinit { watch.forget(waiter, of: job) }
+
+        /// Waits for a commit since the last call returned, or until time is up, or the task is cancelled.
+        package func next(within limit: Duration) async {
+            await watch.wait(waiter, for: limit)
+            waiter.rest()
+        }
+    }
+
+    /// Wakes everyone who waits, so that they look at what has changed: the gateway is stopping.
+    package func wakeAll() {
+        let all = state.withLock { state in state.jobs.values.flatMap(\.values) + state.anyEvent.values }
+        for waiter in all { waiter.wake() }
+    }
+
     private func wait(_ waiter: Waiter, for limit: Duration) async {
         let timer = loops.next().schedule(after: limit) { waiter.wake() }
         await withTaskCancellationHandler {
@@ -95,7 +136,7 @@ package final class JobWatch: Sendable {
     }
 }
 
-/// Woken once, from anywhere, before or after somebody waits.
+/// Woken from anywhere, before or after somebody waits; once, until `rest`.
 private final class Waiter: Sendable {
     private enum State {
         case idle
@@ -113,6 +154,9 @@ private final class Waiter: Sendable {
         }
         continuation?.resume()
     }
+
+    /// Ready for the next wake-up.
+    func rest() { state.withLock { $0 = .idle } }
 
     func woken() async {
         await withCheckedContinuation { continuation in

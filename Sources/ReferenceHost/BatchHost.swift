@@ -49,7 +49,6 @@ package final class BatchHost: Sendable {
             group.addTask { await parts.batch.run() }
             group.addTask { await parts.server.run() }
         }
-        await parts.batch.close()
         await parts.loops.stopAndWait()
     }
 

@@ -142,7 +142,7 @@ extension JobReceipt {
     }
 }
 
-extension QueueState {
+extension JobState {
     var word: PrivRJE.JobState {
         switch self {
         case .held: .held

@@ -9,7 +9,7 @@ final class JournalFile: Sendable {
     private let directory: String
     private let descriptor: Atomic<CInt>
     /// Held while the process lives: two hosts on one folder would destroy each other's journal.
-    private let lock: Atomic<CInt>
+    private let lock: CInt
     /// As found at the opening, the torn end left out.
     let octets: Int
 
@@ -24,13 +24,13 @@ final class JournalFile: Sendable {
         let lock = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .cannotOpen("\(directory)/lock", errno) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            Glibc.close(lock)
+            close(lock)
             throw .inUse(directory)
         }
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             let number = errno
-            Glibc.close(lock)
+            close(lock)
             throw .cannotOpen(path, number)
         }
         let content = JournalFile.readAll(file)
@@ -52,15 +52,15 @@ final class JournalFile: Sendable {
             fsync(file)
             good = JournalFile.magic.count
         } else {
-            Glibc.close(file)
-            Glibc.close(lock)
+            close(file)
+            close(lock)
             throw .noJournal(path)
         }
         if good < content.count {
             let cut = open("\(directory)/journal.cut", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
             if cut >= 0 {
                 _ = try? JournalFile.write(Array(content[good...]), to: cut)
-                Glibc.close(cut)
+                close(cut)
             }
             ftruncate(file, off_t(good))
             fsync(file)
@@ -68,17 +68,12 @@ final class JournalFile: Sendable {
         lseek(file, 0, SEEK_END)
         octets = good
         descriptor = Atomic(file)
-        self.lock = Atomic(lock)
+        self.lock = lock
     }
 
-    deinit { close() }
-
-    /// Nothing can be appended from here on, and another process may open the folder.
-    func close() {
-        for held in [descriptor.exchange(-1, ordering: .relaxed), lock.exchange(-1, ordering: .relaxed)] where held >= 0
-        {
-            Glibc.close(held)
-        }
+    deinit {
+        close(descriptor.load(ordering: .relaxed))
+        close(lock)
     }
 
     static func framed(_ payload: [UInt8]) -> [UInt8] {
@@ -122,11 +117,11 @@ final class JournalFile: Sendable {
                 throw Committer.Failure(number: errno)
             }
         } catch {
-            Glibc.close(file)
+            close(file)
             throw error
         }
         JournalFile.syncDirectory(directory)
-        Glibc.close(descriptor.exchange(file, ordering: .relaxed))
+        close(descriptor.exchange(file, ordering: .relaxed))
     }
 
     private static func write(_ octets: [UInt8], to file: CInt) throws(Committer.Failure) {
@@ -159,7 +154,7 @@ final class JournalFile: Sendable {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return }
         fsync(directory)
-        Glibc.close(directory)
+        close(directory)
     }
 }
 

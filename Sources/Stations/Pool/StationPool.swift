@@ -101,6 +101,11 @@ package final class StationPool: Sendable {
         return try await body(lease)
     }
 
+    /// What the host can do, as its sessions that are up found it; nil while there is none.
+    package var abilities: Abilities? {
+        state.withLock { state in state.stations.first { state.pool.isUp($0.key) }?.value.abilities }
+    }
+
     package var status: PoolStatus { state.withLock { $0.pool.status(at: ticker.elapsed()) } }
 
     /// A session is there that gets the host's notices.

@@ -1,0 +1,332 @@
+import Crypto
+import Engine
+import HTTPCore
+import Jobs
+import Wire
+
+/// Takes a submission's body, in any of its forms, as one deck and its options.
+///
+/// The body is a deck as UTF-8 text whatever its media type says, as `curl -T` and `--data-binary` send it, unless the type is JSON or
+/// a form. Card images must be announced by `form=cards`: their octets cannot be told from text with certainty.
+struct DeckBody {
+    let gateway: Gateway
+    let request: Request
+    var fields: SubmitFields
+
+    struct Taken {
+        let deck: DeckIntake.Taken
+        let host: HostProfile
+        /// How the body was read, for the fingerprint.
+        let mediaType: String
+    }
+
+    mutating func take(_ body: RequestBody) async throws -> Taken {
+        switch request.contentType {
+        case MediaTypes.json: return try await takeJSON(body)
+        case "multipart/form-data": return try await takeForm(body)
+        default: return try await takeDeck(body)
+        }
+    }
+
+    // MARK: the body is the deck
+
+    private func takeDeck(_ body: RequestBody) async throws -> Taken {
+        let type = request.contentType ?? ""
+        let host = try gateway.desk.host(named: fields.host)
+        try checkCharset()
+        if let length = body.length, length > host.mostDeckOctets {
+            throw DeckIntake.Failure.tooLarge(limit: host.mostDeckOctets)
+        }
+        let form = fields.form ?? .text
+        let intake = try await gateway.desk.intake(for: host, form: form)
+        var digest = try ContentDigest(request["content-digest"])
+        var hasLineFeed = false
+        do {
+            while let piece = try await body.next() {
+                hasLineFeed = hasLineFeed || piece.contains(0x0A)
+                digest?.update(piece)
+                try await intake.append(piece)
+            }
+            if form == .text, !hasLineFeed { try checkLineFeeds(type, isEmpty: body.length == 0) }
+            try digest?.check()
+        } catch {
+            await intake.discard()
+            throw error
+        }
+        return Taken(deck: try await intake.finish(), host: host, mediaType: type)
+    }
+
+    private func checkCharset() throws(Problem) {
+        guard let field = request["content-type"], let charset = MediaType.parameter("charset", of: field)?.lowercased()
+        else { return }
+        guard ["utf-8", "utf8", "us-ascii"].contains(charset) else {
+            throw Problem(
+                .unsupportedMediaType,
+                "Decks are taken in UTF-8, not in \(charset.prefix(40)); convert it: iconv -f \(charset.prefix(40)) -t utf-8.",
+                fields: ["Accept-Post": Self.taken])
+        }
+    }
+
+    private static let taken = "text/plain, application/octet-stream, application/json, multipart/form-data"
+
+    private func checkLineFeeds(_ type: String, isEmpty: Bool) throws(Problem) {
+        if isEmpty { return }
+        if type == "application/x-www-form-urlencoded" {
+            throw Problem(
+                .unsupportedMediaType,
+                "The deck has no line ends: curl -d removes them. Send it with -T deck.jcl or --data-binary @deck.jcl.",
+                fields: ["Accept-Post": Self.taken])
+        }
+        if type == MediaTypes.octets {
+            throw Problem(
+                .invalidDeck,
+                "The deck has no line ends; if it is card images of 80 octets in the host's code, say so with ?form=cards.",
+                errors: [.init(line: 1, column: 1, code: "no-line-ends", detail: "No line feed in the deck.")])
+        }
+    }
+
+    // MARK: JSON
+
+    private mutating func takeJSON(_ body: RequestBody) async throws -> Taken {
+        let octets = try await body.collect(upTo: gateway.settings.mostJSONOctets)
+        var digest = try ContentDigest(request["content-digest"])
+        digest?.update(octets)
+        try digest?.check()
+        let document: JSONValue
+        do {
+            document = try JSONValue(parsing: octets)
+        } catch {
+            throw Problem(
+                .malformedRequest, "The body is no JSON: \(error.reason) (line \(error.line), column \(error.column)).",
+                errors: [.init(line: error.line, column: error.column, code: "invalid-json", detail: error.reason)])
+        }
+        guard let members = document.members else {
+            throw Problem(.invalidField, "The body must be a JSON object with the member deck or deck_base64.")
+        }
+        let deck = try fields.takeMembers(members)
+        let host = try gateway.desk.host(named: fields.host)
+        let intake = try await gateway.desk.intake(for: host, form: fields.form ?? .text)
+        do {
+            var rest = deck[...]
+            while !rest.isEmpty {
+                try await intake.append(Array(rest.prefix(64 * 1024)))
+                rest = rest.dropFirst(64 * 1024)
+            }
+        } catch {
+            await intake.discard()
+            throw error
+        }
+        return Taken(deck: try await intake.finish(), host: host, mediaType: MediaTypes.json)
+    }
+
+    // MARK: forms
+
+    /// The part of a form that is being read.
+    private enum Part {
+        case none
+        case deck
+        case option(String, [UInt8])
+    }
+
+    private static let longestOption = 4096
+
+    private mutating func takeForm(_ body: RequestBody) async throws -> Taken {
+        var parser = try MultipartParser(contentType: request["content-type"] ?? "")
+        var deck = FormDeck(gateway: gateway)
+        var part = Part.none
+        do {
+            while let piece = try await body.next() {
+                parser.append(piece)
+                while let event = try parser.next() {
+                    try await take(event, &part, &deck)
+                }
+            }
+            try parser.finish()
+            let (taken, host) = try await deck.finish(fields)
+            return Taken(deck: taken, host: host, mediaType: "multipart/form-data")
+        } catch {
+            await deck.intake?.discard()
+            throw error
+        }
+    }
+
+    private mutating func take(
+        _ event: MultipartParser.Event, _ part: inout Part, _ deck: inout FormDeck
+    ) async throws {
+        switch event {
+        case .part(let begun):
+            let known = SubmitFields.names.contains(begun.name) || begun.name.hasPrefix("label.")
+            if begun.name == "deck" || begun.name == "file" {
+                try await deck.begin(fields)
+                part = .deck
+            } else if known {
+                part = .option(begun.name, [])
+            } else {
+                throw Problem(
+                    .invalidField, "There is no form field \"\(begun.name.prefix(64))\"; the deck's is deck.",
+                    errors: [.init(code: "unknown-field", detail: "Unknown field \"\(begun.name.prefix(64))\".")])
+            }
+        case .data(let data):
+            switch part {
+            case .none: break
+            case .deck: try await deck.append(data)
+            case .option(let name, let text):
+                guard text.count + data.count <= Self.longestOption else {
+                    throw Problem(.invalidField, "The form field \(name) is longer than \(Self.longestOption) octets.")
+                }
+                part = .option(name, text + data)
+            }
+        case .partEnd:
+            if case .option(let name, let octets) = part {
+                guard let text = String(validating: octets, as: UTF8.self) else {
+                    throw Problem(.invalidField, "The form field \(name) is not UTF-8.")
+                }
+                fields.take(name, text, from: .form)
+            }
+            part = .none
+        case .end: break
+        }
+    }
+}
+
+/// The deck in a form. Before the host is known it is held in memory, up to a limit.
+private struct FormDeck {
+    let gateway: Gateway
+    private(set) var intake: DeckIntake?
+    private var host: HostProfile?
+    private var held: [UInt8] = []
+    private var form = DeckForm.text
+    private var isThere = false
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    mutating func begin(_ fields: SubmitFields) async throws {
+        guard !isThere else { throw Problem(.invalidField, "The form has two decks; one request is one job.") }
+        isThere = true
+        if fields.host != nil || gateway.desk.hosts.count == 1 { try await open(fields) }
+    }
+
+    private mutating func open(_ fields: SubmitFields) async throws {
+        let host = try gateway.desk.host(named: fields.host)
+        self.host = host
+        form = fields.form ?? .text
+        intake = try await gateway.desk.intake(for: host, form: form)
+        if !held.isEmpty { try await intake?.append(held) }
+        held = []
+    }
+
+    mutating func append(_ data: [UInt8]) async throws {
+        if let intake { return try await intake.append(data) }
+        guard held.count + data.count <= gateway.settings.mostHeldDeckOctets else {
+            throw Problem(
+                .contentTooLarge,
+                "A deck of more than \(gateway.settings.mostHeldDeckOctets) octets must follow the field host in the form."
+            )
+        }
+        held += data
+    }
+
+    mutating func finish(_ fields: SubmitFields) async throws -> (DeckIntake.Taken, HostProfile) {
+        guard isThere else {
+            throw Problem(
+                .invalidField, "The form has no deck: -F deck=@job.jcl.",
+                errors: [.init(code: "missing-deck", detail: "The field deck is missing.")])
+        }
+        if intake == nil { try await open(fields) }
+        guard let intake, let host else { throw Problem(.internalError, "The deck was not taken.") }
+        let named = try gateway.desk.host(named: fields.host)
+        guard form == fields.form ?? .text else {
+            throw Problem(.invalidField, "The field form must stand before the deck in the form.")
+        }
+        guard named.id == host.id else { throw Problem(.invalidField, "The form names two hosts.") }
+        return (try await intake.finish(), host)
+    }
+}
+
+extension SubmitFields {
+    /// Takes the members of a JSON submission.
+    /// - Returns: the deck's octets.
+    mutating func takeMembers(_ members: [JSONValue.Member]) throws(Problem) -> [UInt8] {
+        var deck: [UInt8]?
+        for member in members {
+            switch (member.name, member.value) {
+            case ("deck", .string(let text)), ("deck_base64", .string(let text)):
+                guard deck == nil else {
+                    fault(member.name, "there is deck and deck_base64; send one of them.", .json)
+                    continue
+                }
+                deck = member.name == "deck" ? Array(text.utf8) : Base64.decode(text)
+                if deck == nil {
+                    fault(member.name, "it is not base 64 (RFC 4648, with padding).", .json)
+                    deck = []
+                }
+            case ("labels", .object(let labels)):
+                for label in labels {
+                    guard let text = label.value.string else {
+                        fault("labels.\(label.name.prefix(64))", "it must be a string.", .json)
+                        continue
+                    }
+                    takeLabel(label.name, text, from: .json)
+                }
+            case ("notify", .array(let elements)):
+                for element in elements { takeNotify(element) }
+            case ("notify", let value): takeNotify(value)
+            case ("hold", .bool(let value)): take("hold", value ? "true" : "false", from: .json)
+            case ("priority", .int(let value)): take("priority", String(value), from: .json)
+            case ("hold", _): fault("hold", "it must be true or false.", .json)
+            case ("priority", _): fault("priority", "it must be a whole number from 0 to 15.", .json)
+            case (let name, .string(let text)) where Self.names.contains(name): take(name, text, from: .json)
+            case (let name, _) where Self.names.contains(name) || ["deck", "deck_base64"].contains(name):
+                fault(name, "it must be a string.", .json)
+            case ("labels", _): fault("labels", "it must be an object of strings.", .json)
+            case (let name, _): fault(String(name.prefix(64)), "there is no such member.", .json)
+            }
+        }
+        if deck == nil { fault("deck", "the member is missing.", .json) }
+        return deck ?? []
+    }
+
+    private mutating func takeNotify(_ value: JSONValue) {
+        if let url = value.string { return takeNotify(url, events: Self.notifiedEvents, from: .json) }
+        guard let members = value.members, let url = value["url"]?.string else {
+            return fault("notify", "it must be a URL, or {url, events}, or a list of them.", .json)
+        }
+        for member in members where member.name != "url" && member.name != "events" {
+            fault("notify.\(member.name.prefix(64))", "there is no such member.", .json)
+        }
+        let events = value["events"]?.elements?.map { $0.string ?? "" } ?? Self.notifiedEvents
+        if let given = value["events"], given.elements?.isEmpty ?? true {
+            return fault("notify.events", "it must be a list of types of events.", .json)
+        }
+        takeNotify(url, events: events, from: .json)
+    }
+}
+
+/// `Content-Digest` (RFC 9530), as far as it is SHA-256; other algorithms are not checked.
+struct ContentDigest {
+    private let expected: [UInt8]
+    private var hash = SHA256()
+
+    /// - Returns: nil without a digest that can be checked.
+    init?(_ field: String?) throws(Problem) {
+        guard let field else { return nil }
+        for item in QuotedList.split(field, at: ",").map({ QuotedList.trim($0) }) {
+            guard item.lowercased().hasPrefix("sha-256=") else { continue }
+            let value = item.dropFirst("sha-256=".count)
+            guard value.hasPrefix(":"), value.hasSuffix(":"), value.count > 2,
+                let octets = Base64.decode(value.dropFirst().dropLast()), octets.count == 32
+            else { throw Problem(.malformedRequest, "Content-Digest is malformed; it reads sha-256=:BASE64:") }
+            expected = octets
+            return
+        }
+        return nil
+    }
+
+    mutating func update(_ octets: [UInt8]) { hash.update(data: octets) }
+
+    func check() throws(Problem) {
+        guard Array(hash.finalize()) == expected else {
+            throw Problem(.digestMismatch, "The body does not match its Content-Digest; it was damaged on the way.")
+        }
+    }
+}

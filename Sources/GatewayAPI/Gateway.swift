@@ -1,0 +1,150 @@
+package import Engine
+package import HTTPCore
+import Jobs
+import Lines
+import Stores
+import Synchronization
+
+/// The HTTP face of the gateway: routes, and what they say. No rule about jobs lives here.
+///
+///     let gateway = Gateway(desk: desk, settings: settings)
+///     var options = Server.Options()
+///     options.fields = Gateway.fields
+///     options.answered = gateway.answered
+///     let server = Server(router: gateway.router, loops: loops, options: options)
+package final class Gateway: Sendable {
+    let desk: JobDesk
+    let settings: GatewaySettings
+    let figures: Figures
+    let documents = DocumentCache()
+    private let draining = Atomic<Bool>(false)
+
+    package init(desk: JobDesk, settings: GatewaySettings = GatewaySettings()) {
+        self.desk = desk
+        self.settings = settings
+        figures = Figures(now: desk.clock.now())
+    }
+
+    /// What every answer carries, problems included: nothing served here runs, frames or sniffs.
+    package static let fields: Fields = [
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+    ]
+
+    /// For `Server.Options.answered`.
+    package var answered: @Sendable (AnsweredRequest) -> Void {
+        { [figures] request in figures.answered(request) }
+    }
+
+    /// The gateway is about to stop: `/readyz` says so, submissions are refused, waits and event streams end.
+    package func drain() {
+        draining.store(true, ordering: .releasing)
+        desk.watch.wakeAll()
+    }
+
+    var isDraining: Bool { draining.load(ordering: .acquiring) }
+
+    package var router: Router {
+        var router = Router()
+        addJobRoutes(to: &router)
+        addOutputRoutes(to: &router)
+        addEventRoutes(to: &router)
+        addHostRoutes(to: &router)
+        addSystemRoutes(to: &router)
+        return router
+    }
+}
+
+extension Router {
+    /// A route whose failures are translated to problems.
+    mutating func route(
+        _ method: Method, _ template: String, _ name: String, body: BodyRule = .none,
+        _ handler: @escaping @Sendable (Request, RequestBody) async throws -> Response
+    ) {
+        on(method, template, name: name, body: body) { request, body in
+            try await Problem.translating { try await handler(request, body) }
+        }
+    }
+}
+
+extension Problem {
+    /// Runs `body`; what it throws of the rooms below becomes a problem.
+    static func translating<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as StoreError {
+            throw Problem(error)
+        } catch let error as DeskError {
+            throw Problem(error)
+        } catch let error as DeckIntake.Failure {
+            throw Problem(error)
+        } catch let error as FormError {
+            throw error.problem
+        }
+    }
+
+    init(_ error: StoreError) {
+        switch error {
+        case .noSuchJob(let id): self.init(.notFound, "There is no job \(id).")
+        case .noSuchFile(let id, let number): self.init(.notFound, "The job \(id) has no output \(number).")
+        case .conflict(let conflict):
+            self.init(
+                .stateConflict,
+                "The job is \(conflict.state.rawValue), which does not allow \(conflict.action.verb).")
+            members["state"] = conflict.state.rawValue
+            retryable = false
+        case .corrupt:
+            self.init(.internalError, "What is stored of this job does not match its checksum; it is not handed out.")
+        case .unavailable:
+            self.init(.storageUnavailable, "The store cannot write or read now; nothing was stored.", retryAfter: 5)
+        case .closed: self.init(.draining, "The gateway is stopping.", retryAfter: 5)
+        }
+    }
+
+    init(_ error: DeskError) {
+        switch error {
+        case .hostMissing(let known):
+            self.init(
+                .unknownHost, "Several hosts are configured: name one with ?host= (\(known.joined(separator: ", "))).",
+                errors: [Item(code: "host-missing", detail: "The request names no host.")])
+        case .unknownHost(let name, let known):
+            let words = known.isEmpty ? "none is configured" : "known are \(known.joined(separator: ", "))"
+            self.init(
+                .unknownHost, "There is no host \"\(name.prefix(64))\"; \(words).",
+                errors: [Item(code: "unknown-host", detail: "There is no such host.")])
+        }
+    }
+
+    init(_ failure: DeckIntake.Failure) {
+        switch failure {
+        case .tooLarge(let limit):
+            self.init(.contentTooLarge, "The deck is larger than \(limit) octets, the most this host takes.")
+        case .faults(let faults):
+            let first = faults.first
+            let count = faults.count == 1 ? "The deck has a fault" : "The deck has \(faults.count) faults, the first"
+            self.init(
+                .invalidDeck,
+                "\(count) in line \(first?.line ?? 1), column \(first?.column ?? 1): \(first?.detail ?? "")",
+                errors: faults.map {
+                    Item(line: $0.line, column: $0.column, code: $0.code.rawValue, detail: $0.detail)
+                })
+            retryable = false
+        case .store(let error): self.init(error)
+        }
+    }
+}
+
+extension JobAction {
+    /// For people.
+    var verb: String {
+        switch self {
+        case .hold: "hold"
+        case .release: "release"
+        case .cancel: "cancel"
+        case .wait, .beginSending, .accepted, .returned, .lostInClosing, .refused, .running, .printing, .finished,
+            .expire, .abandon:
+            "this change"
+        }
+    }
+}

@@ -1,0 +1,64 @@
+package import HTTPCore
+package import Jobs
+
+/// Whom a request comes from. Until keys exist it is always `local`.
+package struct Caller: Sendable {
+    package var owner: Owner
+
+    package init(owner: Owner) { self.owner = owner }
+
+    package static let local = Caller(owner: .local)
+
+    /// Another owner's job does not exist for this caller.
+    func maySee(_ job: Job) -> Bool { job.owner == owner }
+}
+
+/// Every limit and choice of the API in one place.
+package struct GatewaySettings: Sendable {
+    /// The longest `Prefer: wait` and `?wait=` that is honoured.
+    package var longestWait = Duration.seconds(120)
+    /// Items of one page, and what a client gets that does not say.
+    package var mostPageItems = 500
+    package var usualPageItems = 50
+    /// How long a cursor can be used.
+    package var cursorLife = Duration.seconds(24 * 3600)
+    /// Signs cursors; those of another secret are refused.
+    package var cursorSecret: [UInt8] = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+    /// A JSON submission is held in memory; larger decks come as the body itself.
+    package var mostJSONOctets = 4 * 1024 * 1024
+    /// What of a form's deck is held when it comes before the host.
+    package var mostHeldDeckOctets = 1024 * 1024
+    /// Octets read, rendered and written in one step of an output.
+    package var outputPieceOctets = 128 * 1024
+    /// `Retry-After` of an answer that could not wait for the job's end.
+    package var retryAfterSeconds = 2
+    package var mostLabels = 32
+    package var mostNotifyURLs = 5
+
+    /// Between comments on an event stream nobody has events for.
+    package var keepAlive = Duration.seconds(15)
+    /// An event stream is ended after this, give or take a tenth; the client comes back by itself.
+    package var longestStream = Duration.seconds(3600)
+    /// Jobs in the first event of the stream of all events.
+    package var snapshotJobs = 50
+
+    /// Says whose request it is; throws a `Problem` to refuse it.
+    package var identify: @Sendable (Request) throws -> Caller = { _ in .local }
+    /// Throws when a webhook may not go to this URL; what it throws is told to the client.
+    package var checkNotify: @Sendable (String) throws -> Void = { _ in }
+
+    /// The description served at `/openapi.json`.
+    package var openAPI: [UInt8] = []
+    /// The web page.
+    package var assets = Assets()
+    /// For `rje_build_info`.
+    package var version = "dev"
+
+    package init() {}
+}
+
+/// What a caller reads when a URL for webhooks is refused.
+package struct NotifyRefused: Error, Equatable, Sendable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,125 @@
+import Crypto
+import Engine
+import HTTPCore
+import Jobs
+import Stores
+
+extension Gateway {
+    private static let submitParameters = SubmitFields.names.union(["until"])
+
+    /// - Parameter key: of the path of `PUT /v1/jobs/{key}`.
+    func submit(_ request: Request, _ body: RequestBody, key pathKey: String?) async throws -> Response {
+        let caller = try settings.identify(request)
+        guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
+        let query = try QueryReader(
+            request, names: Self.submitParameters, repeatable: ["notify"], labels: true)
+        let wish = try WaitWish(request, query, settings)
+        let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
+        let key = try idempotencyKey(request, pathKey)
+        var fields = SubmitFields()
+        for item in query.parameters.items where item.name != "until" {
+            fields.take(item.name, item.value, from: .query)
+        }
+        // What the query has wrong is told before the deck is read.
+        var check = fields
+        _ = try check.options(for: caller, settings)
+
+        var reader = DeckBody(gateway: self, request: request, fields: fields)
+        let taken = try await reader.take(body)
+        var options = try reader.fields.options(for: caller, settings)
+        if let key {
+            options.idempotencyKey = .init(
+                text: key, fingerprint: Self.fingerprint(taken, options: reader.fields.canonical))
+        }
+        let result = try await desk.submit(taken.deck, to: taken.host, options: options) { job in
+            JobDocument.bytes(job, files: [])
+        }
+        switch result {
+        case .created(let job):
+            figures.submitted()
+            return try await submitted(job, document: nil, request, wish, type)
+        case .replayed(let id, let answer):
+            guard let job = try await desk.store.job(id) else {
+                throw Problem(.purged, "The key belongs to a job that is gone.")
+            }
+            var response = try await submitted(job, document: answer, request, wish, type)
+            response.fields.add("Idempotency-Replayed", "true")
+            return response
+        case .keyReused(let id):
+            throw Problem(
+                .idempotencyKeyReused,
+                "The key was used for another request, which became the job \(id). Use a new key for a new job.",
+                job: "/v1/jobs/\(id)")
+        }
+    }
+
+    private func idempotencyKey(_ request: Request, _ pathKey: String?) throws(Problem) -> String? {
+        var keys: [String] = []
+        if let field = request["idempotency-key"] { keys.append(QuotedList.unquoted(QuotedList.trim(field))) }
+        if let pathKey { keys.append(pathKey) }
+        for key in keys {
+            guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ isTokenOctet($0) || $0 == 0x3A }) else {
+                throw Problem(.idempotencyKeyInvalid, "A key is 1 to 255 of A-Z a-z 0-9 . _ : -")
+            }
+        }
+        if keys.count == 2, keys[0] != keys[1] {
+            throw Problem(.idempotencyKeyInvalid, "The path and the field Idempotency-Key name different keys.")
+        }
+        return keys.first
+    }
+
+    /// The same for the same deck and options, in whatever order and by whichever method they come; the parts of a form are not hashed
+    /// as octets, because each try of a client has another boundary.
+    private static func fingerprint(_ taken: DeckBody.Taken, options: String) -> ContentHash {
+        var hash = SHA256()
+        for part in ["submit", taken.host.id.description, taken.mediaType, options] {
+            hash.update(data: Array("\(part.utf8.count):\(part)\n".utf8))
+        }
+        hash.update(data: taken.deck.body.hash.octets)
+        return ContentHash(hash.finalize())
+    }
+
+    /// - Parameter document: what was answered when the job was made, for a repeat.
+    private func submitted(
+        _ made: Job, document: [UInt8]?, _ request: Request, _ wish: WaitWish, _ type: String
+    ) async throws -> Response {
+        let job = try await wait(for: made, wish)
+        var fields: Fields = [
+            "Location": "/v1/jobs/\(job.id)", "Cache-Control": "no-store", "Vary": "Accept, Prefer",
+        ]
+        let preferences = request.preferences
+        var applied: [String] = []
+        if let wait = wish.applied { applied.append(wait) }
+        if wish.limit != nil, !wish.isSatisfied(by: job) { fields.add("Retry-After", "\(settings.retryAfterSeconds)") }
+        if type == MediaTypes.text {
+            if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
+            return try await submittedText(job, fields, wish)
+        }
+        let isMinimal = preferences.returnsMinimal
+        if isMinimal { applied.append("return=minimal") }
+        if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
+        if isMinimal { return Response(status: 201, fields: fields) }
+        if let document, wish.limit == nil {
+            return .json(document, status: 201, fields: fields)
+        }
+        fields.add("ETag", JobDocument.tag(job))
+        let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
+        return .json(JobDocument.bytes(job, files: files), status: 201, fields: fields)
+    }
+
+    /// For a client that takes text: the print-out if the job has ended and has one, else one line about the job.
+    private func submittedText(_ job: Job, _ fields: Fields, _ wish: WaitWish) async throws -> Response {
+        var fields = fields
+        fields.add("Job-Id", job.id.description)
+        fields.add("Job-State", job.state.rawValue)
+        if let outcome = job.outcome { fields.add("Job-Outcome", JobDocument.outcomeField(outcome)) }
+        let source = wish.limit != nil && job.state.isFinal ? try await printOut(of: job, .text) : nil
+        guard let source, source.length > 0 else {
+            return Response(
+                status: 201, contentType: MediaTypes.utf8Text, fields: fields,
+                body: .bytes(Array(JobDocument.line(job).utf8)))
+        }
+        fields.add(OutputFields.sandbox)
+        return source.response(status: 201, range: 0..<source.length, fields: fields, settings)
+    }
+}

@@ -1,0 +1,146 @@
+import Engine
+import HTTPCore
+import Jobs
+import Stores
+
+/// The options of a submission, wherever they stand: query, JSON members, form parts. Gathers every fault before it
+/// complains.
+struct SubmitFields {
+    /// Options with one text value each.
+    static let names: Set<String> = [
+        "host", "name", "notify", "correlator", "priority", "hold", "not_before", "not_after", "on_uncertain", "form",
+    ]
+
+    enum Place {
+        case query, json, form
+
+        func pointer(_ name: String) -> String? {
+            self == .json ? "/" + name.split(separator: ".", maxSplits: 1).joined(separator: "/") : nil
+        }
+    }
+
+    private(set) var host: String?
+    private(set) var form: DeckForm?
+    private var values: [String: (text: String, place: Place)] = [:]
+    private var notify: [Submission.NotifyRequest] = []
+    private var labels: [Job.Label] = []
+    private var faults: [Problem.Item] = []
+
+    /// Final states: what a caller who hands in a URL waits for.
+    static let notifiedEvents = ["job.completed", "job.failed", "job.rejected", "job.canceled", "job.expired"]
+
+    mutating func fault(_ name: String, _ detail: String, _ place: Place) {
+        guard faults.count < 20 else { return }
+        faults.append(
+            .init(pointer: place.pointer(name), code: "invalid-\(name.prefix(32))", detail: "\(name): \(detail)"))
+    }
+
+    /// Takes one option as text. `label.K` is a label.
+    mutating func take(_ name: String, _ text: String, from place: Place) {
+        if name.hasPrefix("label.") { return takeLabel(String(name.dropFirst("label.".count)), text, from: place) }
+        if name == "notify" { return takeNotify(text, events: Self.notifiedEvents, from: place) }
+        guard values[name] == nil else { return fault(name, "given twice.", place) }
+        values[name] = (text, place)
+        if name == "host" { host = text }
+        if name == "form" {
+            switch text {
+            case "text": form = .text
+            case "cards": form = .cardImages
+            default: fault(name, "it must be text or cards.", place)
+            }
+        }
+    }
+
+    mutating func takeLabel(_ key: String, _ value: String, from place: Place) {
+        guard (1...64).contains(key.utf8.count), key.utf8.allSatisfy(isTokenOctet) else {
+            return fault("label.\(key.prefix(64))", "a label's name is 1 to 64 of A-Z a-z 0-9 . _ -", place)
+        }
+        guard (1...256).contains(value.utf8.count), Self.isPlain(value) else {
+            return fault("label.\(key)", "a label's value is 1 to 256 octets without control characters.", place)
+        }
+        guard !labels.contains(where: { $0.key == key }) else { return fault("label.\(key)", "given twice.", place) }
+        labels.append(Job.Label(key: key, value: value))
+    }
+
+    mutating func takeNotify(_ url: String, events: [String], from place: Place) {
+        guard (1...2048).contains(url.utf8.count) else {
+            return fault("notify", "it must be a URL of at most 2048 octets.", place)
+        }
+        for event in events where !Self.isEventPattern(event) {
+            return fault("notify", "\"\(event.prefix(64))\" is no type of event, as job.completed or job.*", place)
+        }
+        notify.append(.init(url: url, events: events))
+    }
+
+    private static func isEventPattern(_ text: String) -> Bool {
+        if text == "*" || text == "job.*" { return true }
+        return text.hasPrefix("job.") && JobState(rawValue: String(text.dropFirst(4))) != nil
+    }
+
+    private static func isPlain(_ text: String) -> Bool {
+        text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }
+    }
+
+    /// - Throws: 422 with every fault that was found.
+    mutating func options(for caller: Caller, _ settings: GatewaySettings) throws(Problem) -> SubmitOptions {
+        var options = SubmitOptions(owner: caller.owner)
+        options.name = value("name", "a job name is 1 to 8 of A-Z 0-9 $ # @, the first no digit.") { JobName($0) }
+        options.priority =
+            value("priority", "it must be a whole number from 0 to 15.") { text in
+                strictInt(text).flatMap { (0...15).contains($0) ? $0 : nil }
+            } ?? 0
+        options.hold = value("hold", "it must be true or false.", Self.bool) ?? false
+        options.correlator = value("correlator", "it must be 1 to 128 octets without control characters.") { text in
+            (1...128).contains(text.utf8.count) && Self.isPlain(text) ? text : nil
+        }
+        let time = "it must be a time as 2026-01-31T12:00:00Z."
+        options.notBefore = value("not_before", time) { Timestamp(rfc3339: $0) }
+        options.notAfter = value("not_after", time) { Timestamp(rfc3339: $0) }
+        if let from = options.notBefore, let until = options.notAfter, until <= from {
+            fault("not_after", "it must be later than not_before.", values["not_after"]?.place ?? .query)
+        }
+        options.uncertainPolicy = value("on_uncertain", "it must be hold, resubmit or abandon.") {
+            Job.UncertainPolicy(rawValue: $0)
+        }
+        options.labels = labels.sorted { $0.key < $1.key }
+        if labels.count > settings.mostLabels { fault("labels", "at most \(settings.mostLabels).", .json) }
+        if notify.count > settings.mostNotifyURLs { fault("notify", "at most \(settings.mostNotifyURLs) URLs.", .json) }
+        for request in notify {
+            do {
+                try settings.checkNotify(request.url)
+            } catch {
+                fault("notify", "\(error)", .query)
+            }
+        }
+        options.notify = notify
+        if let first = faults.first {
+            throw Problem(
+                .invalidField, faults.count == 1 ? first.detail : "\(faults.count) fields are not valid.",
+                errors: faults)
+        }
+        return options
+    }
+
+    private static func bool(_ text: String) -> Bool? {
+        switch text {
+        case "", "true", "1", "yes": true
+        case "false", "0", "no": false
+        default: nil
+        }
+    }
+
+    private mutating func value<Value>(_ name: String, _ rule: String, _ make: (String) -> Value?) -> Value? {
+        guard let (text, place) = values[name] else { return nil }
+        let value = make(text)
+        if value == nil { fault(name, rule, place) }
+        return value
+    }
+
+    /// What makes two requests with one key the same, beside the deck: the same for any order and any form of the request.
+    var canonical: String {
+        var lines = values.map { "\($0.key)=\($0.value.text)" }
+        lines += labels.map { "label.\($0.key)=\($0.value)" }
+        lines += notify.map { "notify=\($0.url) \($0.events.joined(separator: " "))" }
+        return lines.sorted().joined(separator: "\u{0}")
+    }
+}
