@@ -49,6 +49,7 @@ package final class BatchHost: Sendable {
             group.addTask { await parts.batch.run() }
             group.addTask { await parts.server.run() }
         }
+        await parts.batch.close()
         await parts.loops.stopAndWait()
     }
 

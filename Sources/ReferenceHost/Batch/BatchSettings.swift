@@ -23,5 +23,8 @@ package struct BatchSettings: Sendable {
     /// Octets a deck may have.
     package var mostDeckOctets = 16 * 1024 * 1024
 
+    /// The job number after which numbers begin again at 1, as long as one is free.
+    package var lastShortNumber = 99_999
+
     package init() {}
 }

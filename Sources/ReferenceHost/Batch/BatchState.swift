@@ -19,7 +19,7 @@ struct BatchState: Sendable {
 
     var jobs: [UInt64: QueuedJob] = [:]
     var serials: [HostJobNumber: UInt64] = [:]
-    var numbers = JobNumbers()
+    var numbers: JobNumbers
     var keys = KeyTable()
     var lastSerial: UInt64 = 0
     var initiators: [Initiator]
@@ -35,6 +35,7 @@ struct BatchState: Sendable {
     static let smallestCompaction = 64 << 20
 
     init(_ settings: BatchSettings) {
+        numbers = JobNumbers(soft: settings.lastShortNumber)
         initiators = settings.initiators.map { Initiator(classes: $0) }
         queues = Array(repeating: Array(repeating: FIFO(), count: 16), count: JobClass.all.count)
     }

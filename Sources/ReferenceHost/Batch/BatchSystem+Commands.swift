@@ -186,7 +186,7 @@ extension BatchSystem {
     // MARK: changing
 
     /// A waiting job ends at once; a running one is told to, and ends soon.
-    package func cancel(_ job: String, of user: String) throws(JobFault) -> Pending<JobState> {
+    package func cancel(_ job: String, of user: String) throws(JobFault) -> Pending<QueueState> {
         let result: Result<(QueuedJob, UInt64), JobFault> = state.withLock { state in
             guard let found = state.job(job, of: user) else { return .failure(.noSuchJob) }
             guard found.end == nil else { return .failure(.finished) }
@@ -216,7 +216,7 @@ extension BatchSystem {
         return Pending(.failed, after: end)
     }
 
-    package func hold(_ job: String, of user: String) throws(JobFault) -> Pending<JobState> {
+    package func hold(_ job: String, of user: String) throws(JobFault) -> Pending<QueueState> {
         try move(job, of: user) { (found, state) throws(JobFault) in
             switch found.state {
             case .held: return false
@@ -226,7 +226,7 @@ extension BatchSystem {
         }
     }
 
-    package func release(_ job: String, of user: String) throws(JobFault) -> Pending<JobState> {
+    package func release(_ job: String, of user: String) throws(JobFault) -> Pending<QueueState> {
         try move(job, of: user) { (found, state) throws(JobFault) in
             switch found.state {
             case .held where !found.isCancelAsked: return true
@@ -238,8 +238,8 @@ extension BatchSystem {
 
     private func move(
         _ job: String, of user: String, _ changes: (QueuedJob, BatchState) throws(JobFault) -> Bool
-    ) throws(JobFault) -> Pending<JobState> {
-        let result: Result<Pending<JobState>, JobFault> = state.withLock { state in
+    ) throws(JobFault) -> Pending<QueueState> {
+        let result: Result<Pending<QueueState>, JobFault> = state.withLock { state in
             guard var found = state.job(job, of: user) else { return .failure(.noSuchJob) }
             do throws(JobFault) {
                 guard try changes(found, state) else { return .success(Pending(found.state, after: found.commit)) }

@@ -77,6 +77,9 @@ package final class BatchSystem: Sendable {
         for control in running { control.stopHost() }
     }
 
+    /// Lets go of the data folder, when everything appended is safe. To be called once `run` has returned.
+    package func close() async { await committer?.close() }
+
     /// Returns when the commit is safe.
     package func wait<Answer>(for pending: Pending<Answer>) async throws -> Answer {
         if pending.commit > 0 { try await committer?.wait(pending.commit) }

@@ -24,13 +24,13 @@ package struct HostJobNumber: Hashable, Sendable, CustomStringConvertible {
 /// Hands out job numbers upward from 1, over again after `soft`, and never one that is named. Only when every number up
 /// to `soft` is named does it go on to the long ones.
 struct JobNumbers: Sendable {
-    static let soft = 99_999
+    static let usualSoft = 99_999
     /// By number: how many things name it (a job, a key).
     private var names: [UInt8]
     private var named = 0
     private var last = 0
 
-    init() { names = Array(repeating: 0, count: JobNumbers.soft + 1) }
+    init(soft: Int = usualSoft) { names = Array(repeating: 0, count: max(1, soft) + 1) }
 
     /// nil when every number there can be is named. The number is named once, by the job.
     mutating func take() -> HostJobNumber? {

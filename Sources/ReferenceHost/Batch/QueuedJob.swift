@@ -33,7 +33,7 @@ struct QueuedJob: Sendable {
     var isEndVisible = false
     var files: [OutputFile] = []
 
-    var state: JobState {
+    var state: QueueState {
         if isEndVisible, let end {
             if case .done = end.outcome { return .done }
             return .failed
@@ -60,7 +60,7 @@ struct QueuedJob: Sendable {
     }
 }
 
-package enum JobState: String, Sendable {
+package enum QueueState: String, Sendable {
     case held = "HELD"
     case queued = "QUEUED"
     case running = "RUNNING"
@@ -73,7 +73,7 @@ package struct JobReport: Equatable, Sendable {
     package let number: HostJobNumber
     package let name: String
     package let user: String
-    package let state: JobState
+    package let state: QueueState
     package let jobClass: JobClass
     package let priority: Int
     package let submittedAt: Timestamp

@@ -40,6 +40,12 @@ package struct JobDefinition: Equatable, Sendable {
         /// nil for every step before.
         package let step: String?
 
+        package init(code: Int, relation: Relation, step: String?) {
+            self.code = code
+            self.relation = relation
+            self.step = step
+        }
+
         package enum Relation: String, Sendable { case GT, GE, EQ, NE, LT, LE }
 
         func holds(for returnCode: Int) -> Bool {
@@ -87,6 +93,11 @@ package struct JobDefinition: Equatable, Sendable {
 package struct JCLError: Equatable, Sendable {
     package let statement: Int
     package let text: String
+
+    package init(statement: Int, text: String) {
+        self.statement = statement
+        self.text = text
+    }
 }
 
 /// A-Z or 0-9.

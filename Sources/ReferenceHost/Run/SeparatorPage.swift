@@ -16,7 +16,7 @@ enum SeparatorPage {
         let clock = "\(right(hour, 2)).\(pad(time.minute, 2)).\(pad(time.second, 2)) \(time.hour < 12 ? "AM" : "PM")"
         let tail = String(mark.reversed())
         let detail =
-            "\(mark)  \(word)  \(job)  \(left(name, 8))  \(left(programmer, 20)) ROOM         \(clock) \(time.date.dropLast(4))\(time.date.suffix(2))"
+            "\(mark)  \(word)  \(job)  \(left(name, 8))  \(left(programmer, 20)) ROOM        \(clock) \(time.date.dropLast(4))\(time.date.suffix(2))"
             + "  PRINTER1  SYS \(left(host, 4))  \(job)  \(word)  \(tail)"
         return [""] + letters(name) + ["", ""] + letters(number.description) + ["", ""]
             + Array(repeating: detail, count: 4)

@@ -33,6 +33,13 @@ package struct FaultPlan: Equatable, Sendable {
         package let direction: Direction
         package let octet: ClosedRange<Int>
         package let isForEach: Bool
+
+        package init(effect: Effect, direction: Direction, octet: ClosedRange<Int>, isForEach: Bool) {
+            self.effect = effect
+            self.direction = direction
+            self.octet = octet
+            self.isForEach = isForEach
+        }
     }
 
     /// How often something is refused.

@@ -142,7 +142,7 @@ extension JobReceipt {
     }
 }
 
-extension JobState {
+extension QueueState {
     var word: PrivRJE.JobState {
         switch self {
         case .held: .held

@@ -62,7 +62,13 @@ actor RJESession {
         dropTimer?.cancel()
         for timer in timers.values { timer.timer?.cancel() }
         if let watch { shared.batch.unwatch(watch) }
+        signOff()
+    }
+
+    /// The session counts until its last word, not until the station has closed its side.
+    private func signOff() {
         if let countedUser { shared.signedOff(countedUser) }
+        countedUser = nil
     }
 
     nonisolated func shutDown() { post(.shutDown) }
@@ -111,6 +117,7 @@ actor RJESession {
             isOver = true
             block = nil
             fetches = [:]
+            signOff()
             wakeReader()
         }
     }

@@ -98,6 +98,12 @@ final class Committer: Sendable {
         if !isSafe { throw failure ?? Failure(number: EIO) }
     }
 
+    func close() async {
+        let last = state.withLock { $0.appended }
+        try? await wait(last)
+        await perform { self.journal?.close() }
+    }
+
     /// Runs blocking work where the syncs run.
     func perform<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
         await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: work()) } }

@@ -9,7 +9,7 @@ final class JournalFile: Sendable {
     private let directory: String
     private let descriptor: Atomic<CInt>
     /// Held while the process lives: two hosts on one folder would destroy each other's journal.
-    private let lock: CInt
+    private let lock: Atomic<CInt>
     /// As found at the opening, the torn end left out.
     let octets: Int
 
@@ -24,13 +24,13 @@ final class JournalFile: Sendable {
         let lock = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .cannotOpen("\(directory)/lock", errno) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            close(lock)
+            Glibc.close(lock)
             throw .inUse(directory)
         }
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             let number = errno
-            close(lock)
+            Glibc.close(lock)
             throw .cannotOpen(path, number)
         }
         let content = JournalFile.readAll(file)
@@ -52,15 +52,15 @@ final class JournalFile: Sendable {
             fsync(file)
             good = JournalFile.magic.count
         } else {
-            close(file)
-            close(lock)
+            Glibc.close(file)
+            Glibc.close(lock)
             throw .noJournal(path)
         }
         if good < content.count {
             let cut = open("\(directory)/journal.cut", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
             if cut >= 0 {
                 _ = try? JournalFile.write(Array(content[good...]), to: cut)
-                close(cut)
+                Glibc.close(cut)
             }
             ftruncate(file, off_t(good))
             fsync(file)
@@ -68,12 +68,17 @@ final class JournalFile: Sendable {
         lseek(file, 0, SEEK_END)
         octets = good
         descriptor = Atomic(file)
-        self.lock = lock
+        self.lock = Atomic(lock)
     }
 
-    deinit {
-        close(descriptor.load(ordering: .relaxed))
-        close(lock)
+    deinit { close() }
+
+    /// Nothing can be appended from here on, and another process may open the folder.
+    func close() {
+        for held in [descriptor.exchange(-1, ordering: .relaxed), lock.exchange(-1, ordering: .relaxed)] where held >= 0
+        {
+            Glibc.close(held)
+        }
     }
 
     static func framed(_ payload: [UInt8]) -> [UInt8] {
@@ -117,11 +122,11 @@ final class JournalFile: Sendable {
                 throw Committer.Failure(number: errno)
             }
         } catch {
-            close(file)
+            Glibc.close(file)
             throw error
         }
         JournalFile.syncDirectory(directory)
-        close(descriptor.exchange(file, ordering: .relaxed))
+        Glibc.close(descriptor.exchange(file, ordering: .relaxed))
     }
 
     private static func write(_ octets: [UInt8], to file: CInt) throws(Committer.Failure) {
@@ -154,7 +159,7 @@ final class JournalFile: Sendable {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return }
         fsync(directory)
-        close(directory)
+        Glibc.close(directory)
     }
 }
 
