@@ -64,6 +64,30 @@ import Testing
         #expect(rows.count == 5)
     }
 
+    @Test func `the endpoint of one job is done when the job has ended and all is delivered`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore(folder: folder.path)
+        func states() async throws -> [String] {
+            let queue = try DatabaseQueue(path: folder.path + "/port77.db")
+            return try await queue.read { try String.fetchAll($0, sql: "SELECT state FROM endpoints ORDER BY row") }
+        }
+        func deliverAll() async throws {
+            try await store.record(
+                try await DeliveryContractTests.due(store).map {
+                    DeliveryResult(delivery: $0.id, attempt: DeliveryContractTests.attempt(10), next: .delivered)
+                })
+        }
+        let atEnd = Submission.NotifyRequest(url: "https://b.example/", events: ["job.expired"])
+        try await store.submit(try Sample.job(1), notify: [DeliveryContractTests.hook, atEnd])
+        try await deliverAll()
+        #expect(try await states() == ["active", "active"])
+        try await store.act(.cancel, on: Sample.id(1))
+        #expect(try await states() == ["closed", "done"])
+        try await deliverAll()
+        #expect(try await states() == ["done", "done"])
+        await store.close()
+    }
+
     @Test func `a job lies in memory once it was written or read`() async throws {
         let folder = try TemporaryFolder()
         let first = try SQLiteStore(folder: folder.path)

@@ -9,8 +9,8 @@ import Synchronization
 /// a busy writer, and a log that is not copied whole cannot start again from its beginning; so afterwards the writer
 /// copies the short rest itself, between two commits, and the next commit begins the log anew.
 final class Checkpointer: Sendable {
-    /// Pages of 4 KiB in the log before it is copied: 16 MiB.
-    private static let longestLogPages = 4096
+    /// Pages of 8 KiB in the log before it is copied: 16 MiB.
+    private static let longestLogPages = 2048
 
     private struct State {
         var isCopying = false

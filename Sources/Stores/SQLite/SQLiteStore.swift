@@ -60,7 +60,8 @@ package final class SQLiteStore: JobStore {
         configuration.maximumReaderCount = 4
         configuration.persistentReadOnlyConnections = true
         configuration.prepareDatabase { database in
-            try database.execute(sql: "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY")
+            // Three decks of 2 KB lie in a page of 8 KiB, one in a page of 4: a third less disk for the same work.
+            try database.execute(sql: "PRAGMA page_size = 8192; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY")
         }
         return try DatabasePool(path: path, configuration: configuration)
     }
