@@ -52,7 +52,7 @@ let tests: [Room] = [
     Room("Jobs", ["Wire"]),
     Room("Stations", ["Wire", "Lines", "Protocols", "Jobs"]),
     Room("Stores", ["Wire", "Jobs", grdb]),
-    Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto]),
+    Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Protocols", "Jobs", "Stations", "Stores", "Webhooks", "ReferenceHost", logging]),
     Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs"]),

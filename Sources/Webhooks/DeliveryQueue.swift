@@ -5,6 +5,7 @@ package import Stores
 package struct QueuedDelivery: Equatable, Sendable {
     package let id: DeliveryID
     package let owner: Owner
+    /// What shares limits and breaker.
     package let endpoint: Int64
     /// Of the URL; several endpoints may share it.
     package let host: String
@@ -70,8 +71,6 @@ package struct DeliveryQueue: Sendable {
     package private(set) var isHungry = false
     private var hasMore = false
     private var endpoints: [Int64: Endpoint] = [:]
-    /// Endpoints that have no room.
-    private var full: Set<Int64> = []
     private var lanes: [Owner: Lane] = [:]
     private var turns = Fifo<Owner>()
     private var hosts: [String: Host] = [:]
@@ -98,7 +97,7 @@ package struct DeliveryQueue: Sendable {
         } else {
             endpoint.hasMore = true
         }
-        put(endpoint, at: delivery.endpoint)
+        endpoints[delivery.endpoint] = endpoint
         if fits, endpoint.standing == .idle { settle(delivery.endpoint, at: now) }
         return fits
     }
@@ -162,7 +161,7 @@ package struct DeliveryQueue: Sendable {
                 _ = lane.endpoints.popFirst()
                 endpoint.hasTurn = false
             }
-            put(endpoint, at: id)
+            endpoints[id] = endpoint
             lanes[owner] = lane
             if !staysReady { settle(id, at: now) }
             return delivery
@@ -182,7 +181,7 @@ package struct DeliveryQueue: Sendable {
         if !evicted.isEmpty { endpoint.hasMore = true }
         waitingCount -= evicted.count
         noticeHunger(&endpoint)
-        put(endpoint, at: delivery.endpoint)
+        endpoints[delivery.endpoint] = endpoint
         // A ready one stays where it is in its ring; `next` looks at it again.
         if endpoint.standing == .busy || endpoint.standing == .idle || endpoint.standing == .waitingForBreaker {
             settle(delivery.endpoint, at: now)
@@ -190,12 +189,25 @@ package struct DeliveryQueue: Sendable {
         return evicted.map(\.id)
     }
 
-    /// Endpoints that have no room: to be left out of a fetch. Call it for each fetch, it marks them.
-    package mutating func beginFetch() -> Set<Int64> {
+    /// A fetch begins now.
+    package mutating func beginFetch() {
         isHungry = false
         hasMore = false
-        for id in full { endpoints[id]?.hasMore = true }
-        return full
+    }
+
+    /// How many more deliveries of an endpoint can wait here.
+    package func room(for id: Int64) -> Int {
+        guard let endpoint = endpoints[id] else { return limits.waitingPerEndpoint }
+        return max(0, capacity(of: endpoint) - endpoint.waiting.count)
+    }
+
+    /// The store holds more for this endpoint: the queue becomes hungry when its line here is short.
+    package mutating func noteMore(for id: Int64) { endpoints[id]?.hasMore = true }
+
+    /// Nothing of it waits here and nothing is under way.
+    package func isQuiet(_ id: Int64) -> Bool {
+        guard let endpoint = endpoints[id] else { return true }
+        return endpoint.waiting.isEmpty && endpoint.inFlight == 0
     }
 
     /// The fetch returned as many as it was allowed to.
@@ -215,11 +227,6 @@ package struct DeliveryQueue: Sendable {
             hasMore = false
             isHungry = true
         }
-    }
-
-    private mutating func put(_ endpoint: Endpoint, at id: Int64) {
-        endpoints[id] = endpoint
-        if endpoint.waiting.count >= capacity(of: endpoint) { full.insert(id) } else { full.remove(id) }
     }
 
     private func standing(of endpoint: Endpoint, at now: Timestamp) -> Standing {
