@@ -38,7 +38,7 @@ let rooms: [Room] = [
     Room("Stations", ["Wire", "Lines", "Protocols", "Jobs", logging]),
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
-    Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", "Webhooks", logging]),
+    Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
     Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Engine", crypto, logging]),
     Room("ReferenceHost", ["CSystem", "Wire", "Lines", "Protocols", "Jobs", crypto, logging]),
 ]
@@ -53,7 +53,7 @@ let tests: [Room] = [
     Room("Stations", ["Wire", "Lines", "Protocols", "Jobs"]),
     Room("Stores", ["Wire", "Jobs", grdb]),
     Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto, logging]),
-    Room("Engine", ["Wire", "Lines", "Protocols", "Jobs", "Stations", "Stores", "Webhooks", "ReferenceHost", logging]),
+    Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
     Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs"]),
 ]

@@ -96,7 +96,7 @@ def main():
             accepted[event["key"]].add(event["serial"])
         if event["event"] == "run" and not event.get("rerun"):
             runs[event["key"]] += 1
-        if event["event"] == "ended" or (event["event"] == "restored" and event.get("files") is not None):
+        if event["event"] == "ended" or (event["event"] == "restored" and "outcome" in event):
             ended[event["key"]] = event
     doubled = [key for key, serials in accepted.items() if len(serials) > 1]
     score.check("doubled: 0 (no key was accepted as two jobs)", not doubled, doubled[:5])
@@ -106,7 +106,7 @@ def main():
                 list(set(accepted) - set(acknowledged.values()))[:5])
     wrong = []
     for identifier, document in finals.items():
-        expected = [file["sha256"] for file in ended.get(identifier, {}).get("files", [])]
+        expected = [file["sha256"] for file in ended.get(identifier, {}).get("outputs", [])]
         if document.get("state") == "completed" and output_hashes(client, document) != expected:
             wrong.append((identifier, expected))
     score.check("every print-out is what the host printed, octet by octet", not wrong, wrong[:3])

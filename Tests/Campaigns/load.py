@@ -83,7 +83,7 @@ def main():
     wrong = []
     for document in finals.values():
         ended = printed.get(document["id"])
-        expected = [file["sha256"] for file in ended["files"]] if ended else "not in the host's ledger"
+        expected = [file["sha256"] for file in ended["outputs"]] if ended else "not in the host's ledger"
         if output_hashes(client, document) != expected or [f["sha256"] for f in document["outputs"]] != expected:
             wrong.append((document["id"], expected))
     score.check("every print-out is what the host printed, octet by octet", not wrong, wrong[:3])
