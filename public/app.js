@@ -322,7 +322,10 @@ async function showJob(id, isNew) {
   drawFacts(job);
   drawTabs(job);
   document.title = `${job.name || "Job"} ${job.state} – Port77`;
-  if (isNew) $("job").focus({ preventScroll: false });
+  if (isNew) {
+    $("job").focus({ preventScroll: true });
+    $("job").scrollIntoView({ block: "nearest" });
+  }
 }
 
 function drawTimeline(events) {
