@@ -11,7 +11,14 @@ import Wire
 struct DeckBody {
     let gateway: Gateway
     let request: Request
+    let caller: Caller
     var fields: SubmitFields
+
+    /// Options that came with the deck are judged before the deck becomes durable: a refused request leaves nothing behind.
+    private func checkOptions() throws(Problem) {
+        var check = fields
+        _ = try check.options(for: caller, gateway.settings)
+    }
 
     struct Taken {
         let deck: DeckIntake.Taken
@@ -104,6 +111,7 @@ struct DeckBody {
             throw Problem(.invalidField, "The body must be a JSON object with the member deck or deck_base64.")
         }
         let deck = try fields.takeMembers(members)
+        try checkOptions()
         let host = try gateway.desk.host(named: fields.host)
         let intake = try await gateway.desk.intake(for: host, form: fields.form ?? .text)
         do {
@@ -142,6 +150,7 @@ struct DeckBody {
                 }
             }
             try parser.finish()
+            try checkOptions()
             let (taken, host) = try await deck.finish(fields)
             return Taken(deck: taken, host: host, mediaType: "multipart/form-data")
         } catch {

@@ -24,7 +24,7 @@ extension Gateway {
         var check = fields
         _ = try check.options(for: caller, settings)
 
-        var reader = DeckBody(gateway: self, request: request, fields: fields)
+        var reader = DeckBody(gateway: self, request: request, caller: caller, fields: fields)
         let taken = try await reader.take(body)
         var options = try reader.fields.options(for: caller, settings)
         if let key {

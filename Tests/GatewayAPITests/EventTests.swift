@@ -136,6 +136,44 @@ struct EventTests {
         exchange.close()
     }
 
+    @Test func `a client that goes away leaves nothing behind`() async throws {
+        let rig = try Rig()
+        let job = try await rig.submit()
+        for _ in 0..<20 {
+            let (reader, exchange, _) = try await stream(rig, "/v1/jobs/\(job.id)/events")
+            _ = try await reader.next()
+            exchange.close()
+            let waiting = try await Exchange(rig)
+            try await waiting.send(
+                Rig.requestHead("GET", "/v1/jobs/\(job.id)", [("Prefer", "wait=60")], length: nil))
+            waiting.close()
+        }
+        let end = ContinuousClock.now.advanced(by: .seconds(10))
+        while rig.desk.watch.count > 0 || rig.server.connectionCount > 0, ContinuousClock.now < end {
+            await Task.yield()
+        }
+        #expect(rig.desk.watch.count == 0)
+        #expect(rig.server.connectionCount == 0)
+    }
+
+    @Test func `a stream resumed again and again loses and repeats nothing`() async throws {
+        let rig = try Rig()
+        for _ in 0..<20 { _ = try await rig.submit() }
+        var ids: [Int] = []
+        var last = 0
+        while ids.count < 60 {
+            let (reader, exchange, _) = try await stream(rig, "/v1/events", ("Last-Event-ID", "\(last)"))
+            for _ in 0..<Int.random(in: 1...4) where ids.count < 60 {
+                _ = try await rig.submit()
+                let event = try #require(try await reader.next())
+                last = try #require(event.id.flatMap { Int($0) })
+                ids.append(last)
+            }
+            exchange.close()
+        }
+        #expect(ids == Array(1...60))
+    }
+
     @Test func `events as pages and lines`() async throws {
         let rig = try Rig()
         let job = try await rig.submit()

@@ -122,7 +122,7 @@ struct SubmitTests {
             what: "no form", fields: [("Content-Type", "multipart/form-data; boundary=x")], body: "hello", status: 400,
             slug: "malformed-request"),
         Refusal(
-            what: "form without deck", fields: [("Content-Type", "multipart/form-data; boundary=x")],
+            what: "form without deck", query: "", fields: [("Content-Type", "multipart/form-data; boundary=x")],
             body: "--x\r\nContent-Disposition: form-data; name=\"host\"\r\n\r\ndemo\r\n--x--\r\n", status: 422,
             slug: "invalid-field", says: "no deck"),
     ])
@@ -195,6 +195,34 @@ struct SubmitTests {
         #expect(deck.utf8.count == 1024 * 1024)
         #expect(try await rig.post("/v1/jobs", deck).status == 201)
         #expect(try await rig.post("/v1/jobs", deck + "\n").status == 413)
+    }
+
+    @Test(arguments: [
+        ("application/json", "{\"priority\":99,\"deck\":\"DECK\"}"),
+        ("application/json", "{\"hots\":\"demo\",\"deck\":\"DECK\"}"),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"deck\"\r\n\r\nDECK\r\n"
+                + "--x\r\nContent-Disposition: form-data; name=\"priority\"\r\n\r\n99\r\n--x--\r\n"
+        ),
+        ("text/plain", "DECK\tTAB"),
+    ])
+    func `a refused request leaves no deck behind`(_ type: String, _ body: String) async throws {
+        let rig = try Rig()
+        // Too large for a row: such a deck is a file.
+        let isJSON = type == "application/json"
+        let card = "//* " + String(repeating: "X", count: 70) + "\n"
+        let deck = "//BIG JOB\n" + String(repeating: card, count: 2000)
+        let text = body.replacing("DECK", with: isJSON ? deck.replacing("\n", with: "\\n") : deck)
+        #expect(try await rig.post("/v1/jobs", text, ("Content-Type", type)).status == 422)
+        let left = FileManager.default.enumerator(atPath: rig.folder + "/spool")?.allObjects.compactMap { name in
+            var isFolder: ObjCBool = false
+            let path = rig.folder + "/spool/\(name)"
+            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+                ? path : nil
+        }
+        #expect(left == [])
+        #expect(try await rig.store.lastSequence() == 0)
     }
 
     @Test func `return minimal gives no body`() async throws {
