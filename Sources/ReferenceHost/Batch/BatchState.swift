@@ -210,7 +210,13 @@ struct SerialList: Sendable {
     }
 }
 
-func makeFolder(_ path: String) { mkdir(path, 0o700) }
+/// With the folders above it. What cannot be made shows when something is opened in it.
+func makeFolder(_ path: String) {
+    for (at, octet) in path.utf8.enumerated() where octet == 0x2F && at > 0 {
+        mkdir(String(decoding: path.utf8.prefix(at), as: UTF8.self), 0o700)
+    }
+    mkdir(path, 0o700)
+}
 
 /// Files that a process left which died while it wrote them.
 func removeStrayFiles(_ spool: String, kept jobs: [QueuedJob]) {

@@ -204,14 +204,8 @@ extension BatchSystem {
         guard let ended = try? endWithoutRun(found) else { return Pending(found.state, after: commit) }
         let end = state.withLock { state in
             let end = self.end(found.serial, ended, &state)
-            if end == 0 { publish(found.serial, &state) }
+            publish(found.serial, after: end, &state)
             return end
-        }
-        if end > 0 {
-            committer?.whenSafeLater(end) { [weak self] isSafe in
-                guard isSafe, let self else { return }
-                self.state.withLock { self.publish(found.serial, &$0) }
-            }
         }
         return Pending(.failed, after: end)
     }

@@ -132,11 +132,11 @@ package final class BatchSystem: Sendable {
         job.control = control
         job.startedAt = now
         state.initiators[initiator].running = job.number
-        let commit = self.commit(
+        _ = commit(
             .started(serial: serial, at: now), ledger: LedgerFile.line("run", job, at: now, isRerun: job.isRerun))
         state.jobs[serial] = job
         state.tell(job)
-        return Assignment(job: job, control: control, commit: commit)
+        return Assignment(job: job, control: control)
     }
 
     /// Gives work to initiators that wait for it.
@@ -151,9 +151,8 @@ package final class BatchSystem: Sendable {
 
     private func execute(_ assignment: Assignment, initiator: Int) async {
         let job = assignment.job
-        if assignment.commit > 0 {
-            do { try await committer?.wait(assignment.commit) } catch { return }
-        }
+        // Not waited for: that the job was started is a record before that of its end, and nobody hears of the run before
+        // the end is safe. A run whose start was lost with the process has left no trace but processor time.
         do {
             let result = try await runningJob(job, control: assignment.control) { running in
                 var run = JobRun(
@@ -180,7 +179,7 @@ package final class BatchSystem: Sendable {
         return try await body(running)
     }
 
-    /// Makes the end safe, then tells it.
+    /// Makes the end safe, then tells it. The initiator need not wait for it.
     private func finish(_ serial: UInt64, _ result: JobRun.Result) async {
         let spooled = result.files.compactMap { file in
             if case .disk(let spooled) = file.body { spooled } else { nil }
@@ -193,9 +192,10 @@ package final class BatchSystem: Sendable {
             }
             if !isSafe { return await finish(serial, .init(end: JobEnd(outcome: .lost, at: time.now()), files: [])) }
         }
-        let commit = state.withLock { end(serial, result, &$0) }
-        if commit > 0, (try? await committer?.wait(commit)) == nil { return }
-        state.withLock { publish(serial, &$0) }
+        state.withLock { state in
+            let commit = end(serial, result, &state)
+            publish(serial, after: commit, &state)
+        }
     }
 
     /// - Returns: the commit after which `publish` may tell it.
@@ -220,7 +220,16 @@ package final class BatchSystem: Sendable {
         return commit
     }
 
-    func publish(_ serial: UInt64, _ state: inout BatchState) {
+    /// Tells the end once it is safe. The lock is held: what is safe already is told from here or later, never twice.
+    func publish(_ serial: UInt64, after commit: UInt64, _ state: inout BatchState) {
+        guard commit > 0, let committer else { return publish(serial, &state) }
+        committer.whenSafeLater(commit) { [weak self] isSafe in
+            guard isSafe, let self else { return }
+            self.state.withLock { self.publish(serial, &$0) }
+        }
+    }
+
+    private func publish(_ serial: UInt64, _ state: inout BatchState) {
         guard state.jobs[serial]?.end != nil else { return }
         state.jobs[serial]?.isEndVisible = true
         if let job = state.jobs[serial] { state.tell(job) }
@@ -248,5 +257,4 @@ package final class BatchSystem: Sendable {
 struct Assignment: Sendable {
     let job: QueuedJob
     let control: RunControl
-    let commit: UInt64
 }

@@ -109,6 +109,26 @@ final class Committer: Sendable {
         await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: work()) } }
     }
 
+    private func sync(journal syncsJournal: Bool, ledger syncsLedger: Bool) throws(Failure) {
+        guard let journal, syncsJournal else {
+            if syncsLedger { try ledger?.sync() }
+            return
+        }
+        guard let ledger, syncsLedger else { return try journal.sync() }
+        let isLedgerSafe = Atomic(false)
+        let isJournalSafe = Atomic(false)
+        DispatchQueue.concurrentPerform(iterations: 2) { which in
+            if which == 0 {
+                isJournalSafe.store((try? journal.sync()) != nil, ordering: .releasing)
+            } else {
+                isLedgerSafe.store((try? ledger.sync()) != nil, ordering: .releasing)
+            }
+        }
+        guard isJournalSafe.load(ordering: .acquiring), isLedgerSafe.load(ordering: .acquiring) else {
+            throw Failure(number: EIO)
+        }
+    }
+
     private func flush() {
         while true {
             struct Batch { let last: UInt64, journal: [UInt8], replacement: [UInt8]?, ledger: [UInt8] }
@@ -129,8 +149,10 @@ final class Committer: Sendable {
             var failure: Failure?
             do throws(Failure) {
                 if let replacement = batch.replacement { try journal?.replace(by: replacement) }
+                // written in this order, which is what a kill leaves; synced together, which costs one sync
                 if !batch.journal.isEmpty { try journal?.append(batch.journal) }
                 if !batch.ledger.isEmpty { try ledger?.append(batch.ledger) }
+                try sync(journal: !batch.journal.isEmpty, ledger: !batch.ledger.isEmpty)
             } catch {
                 failure = error
             }

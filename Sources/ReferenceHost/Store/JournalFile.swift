@@ -19,7 +19,6 @@ final class JournalFile: Sendable {
     /// whole is cut off; it is kept as `journal.cut` for people to look at.
     init(directory: String, replay: (JournalRecord) -> Void) throws(HostFault) {
         self.directory = directory
-        mkdir(directory, 0o700)
         let path = "\(directory)/journal"
         let lock = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .cannotOpen("\(directory)/lock", errno) }
@@ -106,9 +105,11 @@ final class JournalFile: Sendable {
     }
 
     func append(_ octets: [UInt8]) throws(Committer.Failure) {
-        let file = descriptor.load(ordering: .relaxed)
-        try JournalFile.write(octets, to: file)
-        if fdatasync(file) != 0 { throw Committer.Failure(number: errno) }
+        try JournalFile.write(octets, to: descriptor.load(ordering: .relaxed))
+    }
+
+    func sync() throws(Committer.Failure) {
+        if fdatasync(descriptor.load(ordering: .relaxed)) != 0 { throw Committer.Failure(number: errno) }
     }
 
     /// Writes a new journal beside the old one and puts it in its place.

@@ -7,7 +7,7 @@ import Wire
 /// | event | written |
 /// | --- | --- |
 /// | `accepted` | the deck is safe; before the 260 goes out |
-/// | `run` | before the first step; `rerun` is true when the host was stopped while this job ran, which is a second run of the one submission |
+/// | `run` | as the first step begins; `rerun` is true when the host was stopped while this job ran, which is a second run of the one submission |
 /// | `ended` | after the end is safe, with the hash of each output file; before anyone can see the end |
 /// | `restored` | at a start, for each job found in the journal: what an earlier process may have died before writing |
 final class LedgerFile: Sendable {
@@ -33,6 +33,9 @@ final class LedgerFile: Sendable {
             guard more > 0 else { throw Committer.Failure(number: more < 0 ? errno : ENOSPC) }
             written += more
         }
+    }
+
+    func sync() throws(Committer.Failure) {
         if isSynced && fdatasync(descriptor) != 0 { throw Committer.Failure(number: errno) }
     }
 
