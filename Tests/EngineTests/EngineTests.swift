@@ -5,6 +5,7 @@ import Lines
 import Logging
 import Stations
 import Stores
+import Synchronization
 import Testing
 import Wire
 
