@@ -126,6 +126,8 @@ extension Connection {
     // MARK: input
 
     private func readInput() {
+        // What was held back while reading was paused comes before what the socket has, above all before its end.
+        if tls != nil { pumpTLS() }
         let scratch = loop.scratch
         var rounds = 0
         while rounds < 4, wantsRead {
@@ -271,7 +273,9 @@ extension Connection {
     }
 
     private func afterFlush() {
-        if bufferedBytes == 0, tls?.hasOutput != true, phase != .handshaking {
+        if bufferedBytes == 0, tls?.hasOutput != true, phase != .handshaking,
+            phase == .flushing || tls?.owesGoodbye != true
+        {
             isBlocked = false
             stallAt = .max
             if phase == .flushing {

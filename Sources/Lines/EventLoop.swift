@@ -28,6 +28,7 @@ package protocol DescriptorHandler: AnyObject {
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     enum Message: Sendable {
         case job(UnownedJob)
+        case isolatedJob(UnownedJob)
         case body(@Sendable () -> Void)
     }
 
@@ -45,6 +46,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     package let name: String
+    private let isolation = IsolationExecutor()
     private let epoll: CInt
     private let bell: CInt
     private let mailbox = Locked(Mailbox())
@@ -83,6 +85,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         }
         control(EPOLL_CTL_ADD, bell, EPOLLIN.rawValue, UInt64(UInt32(bitPattern: bell)))
         now = EventLoop.clock()
+        isolation.loop = self
     }
 
     deinit {
@@ -144,11 +147,15 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     // MARK: executor
 
+    fileprivate func enqueueIsolated(_ job: UnownedJob) { deliver(.isolatedJob(job)) }
+
     package func enqueue(_ job: consuming ExecutorJob) {
         deliver(.job(UnownedJob(job)))
     }
 
-    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    /// For actors. Not the loop itself: a task that merely prefers the loop must not be taken for one isolated to it, or
+    /// every call of code without isolation sends it once round the queue.
+    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { isolation.asUnownedSerialExecutor() }
     package func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
     package func isIsolatingCurrentContext() -> Bool? { isOnLoop }
     package func checkIsolated() { precondition(isOnLoop, "not on the loop's thread") }
@@ -188,7 +195,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     private func perform(_ message: Message) {
         switch message {
-        case .job(let job):
+        case .job(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+        case .isolatedJob(let job):
             job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
         case .body(let body): body()
         }
@@ -407,6 +415,18 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         for fault in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF] { sigdelset(&set, fault) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
+}
+
+/// The loop as the executor of actors.
+private final class IsolationExecutor: SerialExecutor {
+    // Owned by the loop; an actor on it keeps the loop, as with any executor.
+    // Set once, before the loop is handed out.
+    nonisolated(unsafe) unowned var loop: EventLoop!
+
+    func enqueue(_ job: consuming ExecutorJob) { loop.enqueueIsolated(UnownedJob(job)) }
+    func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    func isIsolatingCurrentContext() -> Bool? { loop.isOnLoop }
+    func checkIsolated() { loop.checkIsolated() }
 }
 
 /// Puts the new value in and returns the old one.

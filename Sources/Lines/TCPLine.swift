@@ -167,9 +167,17 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
     func wait(
         _ waiter: Writer, _ continuation: CheckedContinuation<Result<Void, LineError>, Never>, _ limit: Duration?
     ) {
-        writers.removeAll { $0.isFinished }
-        writers.append(waiter)
         waiter.begin(continuation, on: loop, within: limit, otherwise: .failure(.deadline))
+        // The task may have been set back between queuing the bytes and coming here, and the queue drained or the line
+        // closed meanwhile: nobody would wake it.
+        if outputEnd != nil || connection == nil {
+            waiter.finish(.failure(outputEnd ?? .closed))
+        } else if connection?.isCongestedNow != true {
+            waiter.finish(.success(()))
+        } else {
+            writers.removeAll { $0.isFinished }
+            writers.append(waiter)
+        }
     }
 
     func flush(

@@ -77,6 +77,7 @@ final class TLSSession {
     var plain: OutgoingQueue
     /// Say goodbye (close_notify) after the last plain byte.
     var closesAfterPlain = false
+    var owesGoodbye: Bool { closesAfterPlain && !saidGoodbye && !isBroken }
     private var isEstablished = false
     private var saidGoodbye = false
     /// After a fatal error libssl must not be asked for anything more.
@@ -166,7 +167,8 @@ final class TLSSession {
             plain.consume(Int(count))
             takeOutput(into: &queue)
         }
-        if closesAfterPlain, plain.isEmpty, !saidGoodbye {
+        // In the middle of the peer's message libssl would refuse; it is asked again when the rest has come.
+        if owesGoodbye, plain.isEmpty, SSL_in_init(session) == 0 {
             saidGoodbye = true
             ERR_clear_error()
             _ = SSL_shutdown(session)

@@ -241,7 +241,7 @@ struct ListenerTests {
         try await peers.client.write([1])
         _ = try await peers.server.read()
         var checked = 0
-        for descriptor in CInt(3)..<1024 {
+        for descriptor in CInt(3)..<8192 {
             var storage = sockaddr_in()
             var length = socklen_t(MemoryLayout<sockaddr_in>.size)
             let result = withUnsafeMutablePointer(to: &storage) {

@@ -45,7 +45,8 @@ struct TCPLineTests {
 
     @Test func `a name with several addresses is tried until one answers`() async throws {
         let listener = try echoServer()
-        let line = try await TCPLine.connect(to: "localhost", port: listener.port, on: TestLoops.one, timeout: .seconds(50))
+        let line = try await TCPLine.connect(
+            to: "localhost", port: listener.port, on: TestLoops.one, timeout: .seconds(50))
         try await line.write([9])
         #expect(try await line.read() == [9])
     }

@@ -1,8 +1,8 @@
-package import Foundation
+import Glibc
 
 /// An authority and certificates under it, made by the `openssl` command in a folder of its own.
 package struct TestCertificates: Sendable {
-    package let folder: URL
+    package let folder: String
     package var authority: String { path("ca.pem") }
     /// For localhost, 127.0.0.1 and ::1.
     package var certificate: String { path("good.pem") }
@@ -16,8 +16,9 @@ package struct TestCertificates: Sendable {
     package static let shared = Result { try TestCertificates() }
 
     private init() throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("port77-tls-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        var name = Array("/tmp/port77-tls-XXXXXX".utf8CString)
+        guard mkdtemp(&name) != nil else { throw Failed(arguments: ["mkdtemp"]) }
+        folder = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         try authority("ca")
         try authority("strange")
         try certificate("good", names: "DNS:localhost,IP:127.0.0.1,IP:::1")
@@ -38,26 +39,32 @@ package struct TestCertificates: Sendable {
     private func certificate(_ name: String, names: String) throws {
         try openssl(
             ["req"] + Self.newKey
-                + ["-keyout", path("\(name).key"), "-out", path("\(name).csr"), "-subj", "/CN=\(name)"])
-        try Data("subjectAltName=\(names)\n".utf8).write(to: folder.appendingPathComponent("\(name).ext"))
+                + [
+                    "-keyout", path("\(name).key"), "-out", path("\(name).csr"), "-subj", "/CN=\(name)",
+                    "-addext", "subjectAltName=\(names)",
+                ])
         try openssl([
             "x509", "-req", "-in", path("\(name).csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
-            "-CAcreateserial", "-out", path("\(name).pem"), "-days", "2", "-extfile", path("\(name).ext"),
+            "-CAcreateserial", "-out", path("\(name).pem"), "-days", "2", "-copy_extensions", "copyall",
         ])
     }
 
-    package func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+    package func path(_ name: String) -> String { "\(folder)/\(name)" }
 
     private struct Failed: Error { let arguments: [String] }
 
     private func openssl(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failed(arguments: arguments) }
+        // Not by Foundation's Process, in which AddressSanitizer finds a fault of its own.
+        var words: [UnsafeMutablePointer<CChar>?] = (["openssl"] + arguments).map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var files = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&files)
+        defer { posix_spawn_file_actions_destroy(&files) }
+        for descriptor in CInt(0)...2 { posix_spawn_file_actions_addopen(&files, descriptor, "/dev/null", O_RDWR, 0) }
+        var process = pid_t()
+        var status: CInt = -1
+        guard posix_spawnp(&process, "openssl", &files, nil, &words, nil) == 0,
+            waitpid(process, &status, 0) == process, status == 0
+        else { throw Failed(arguments: arguments) }
     }
 }
