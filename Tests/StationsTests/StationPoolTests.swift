@@ -22,12 +22,6 @@ private final class Witness: Sendable {
     var stations: [FakeStation] { made.withLock { $0 } }
 }
 
-private final class Box<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
-    init(_ value: Value) { self.value = Mutex(value) }
-    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { value.withLock { body(&$0) } }
-}
-
 private struct Load: Sendable {
     var now = 0
     var most = 0

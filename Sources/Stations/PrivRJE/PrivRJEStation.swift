@@ -8,43 +8,12 @@ import Synchronization
 /// one task writes; what the machine delivers lands in the mailbox of the call that waits for it. The calls themselves run
 /// where their callers do, so reading a deck or storing output never holds the loop up.
 ///
+/// `withCheckedContinuation` may let other work in before its body runs on an executor of our own (seen with Swift 6.3.1),
+/// so every wait looks again inside the body at what it waits for.
+///
 /// Nothing here grows with a deck or a file: a deck waits while the outbox is full, the line is not read while a call has
 /// `mostUntaken` octets of its block still to take.
 package actor PrivRJEStation {
-    /// What a call is told.
-    enum News: Sendable {
-        /// An INPUT's line went out, or is about to: its deck is wanted.
-        case deckWanted
-        /// All but the last piece went out: commit, then `deckCommitted`.
-        case commitWanted
-        case answer(PrivRJE.Outcome)
-        case block([UInt8], remaining: Int)
-        /// No answer will come. For an INPUT `.notSent` or `.uncertain`.
-        case over(StationError)
-    }
-
-    private struct Call {
-        var news: [News] = []
-        var waiter: CheckedContinuation<News, Never>?
-        /// The first piece of a deck, handed to the machine as soon as it asks.
-        var firstPiece: [UInt8]?
-        var isInput = false
-        /// The attempt is stored as closing already.
-        var isCommitted = false
-        /// Place in all the octets ever queued at which an INPUT's block ends.
-        var deckEnd: Int?
-    }
-
-    private enum Due: Hashable { case answer, keepAlive, signOn, write, signOff }
-
-    private enum Life { case new, open, over }
-
-    /// What the host said at sign-on, for anyone to read.
-    struct Facts: Sendable {
-        var abilities: Abilities = []
-        var limits: HostLimits?
-    }
-
     /// Octets of deck that may wait for the line.
     static let mostQueued = 128 * 1024
     /// Octets of a block that may wait for the call, beyond which the line is not read.
@@ -190,7 +159,13 @@ package actor PrivRJEStation {
                 handle(.lineClosed)
             }
             if untaken > Self.mostUntaken, life == .open {
-                await withCheckedContinuation { readerWaiter = $0 }
+                await withCheckedContinuation { continuation in
+                    if untaken > Self.mostUntaken, life == .open {
+                        readerWaiter = continuation
+                    } else {
+                        continuation.resume()
+                    }
+                }
                 // Our own pause is not the host's silence.
                 if dues[.answer] != nil { set(.answer, after: settings.answerTime) }
             }
@@ -201,7 +176,9 @@ package actor PrivRJEStation {
     private func write(to line: any Line) async {
         while life == .open {
             if outbox.isEmpty {
-                await withCheckedContinuation { writerWaiter = $0 }
+                await withCheckedContinuation { continuation in
+                    if outbox.isEmpty, life == .open { writerWaiter = continuation } else { continuation.resume() }
+                }
                 continue
             }
             var octets: [UInt8] = []
@@ -382,14 +359,24 @@ package actor PrivRJEStation {
         }
     }
 
+    private func takeNews(of id: PrivRJE.RequestID) -> News? {
+        guard let call = calls[id] else { return .over(end ?? .closed) }
+        return call.news.isEmpty ? nil : calls[id]?.news.removeFirst()
+    }
+
     /// Waits for what comes next of a call.
     func next(_ id: PrivRJE.RequestID) async -> News {
-        guard let call = calls[id] else { return .over(end ?? .closed) }
         let news: News
-        if call.news.isEmpty {
-            news = await withCheckedContinuation { calls[id]?.waiter = $0 }
+        if let ready = takeNews(of: id) {
+            news = ready
         } else {
-            news = calls[id]?.news.removeFirst() ?? .over(.closed)
+            news = await withCheckedContinuation { continuation in
+                if let ready = takeNews(of: id) {
+                    continuation.resume(returning: ready)
+                } else {
+                    calls[id]?.waiter = continuation
+                }
+            }
         }
         if case .block(let octets, _) = news {
             untaken -= octets.count
@@ -411,9 +398,13 @@ package actor PrivRJEStation {
         return await hasRoom()
     }
 
+    private var isFull: Bool { life == .open && isWritable && outbox.count >= Self.mostQueued }
+
     func hasRoom() async -> Bool {
-        while life == .open, isWritable, outbox.count >= Self.mostQueued {
-            await withCheckedContinuation { roomWaiters.append($0) }
+        while isFull {
+            await withCheckedContinuation { continuation in
+                if isFull { roomWaiters.append(continuation) } else { continuation.resume() }
+            }
         }
         return life == .open && isWritable
     }
