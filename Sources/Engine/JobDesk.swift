@@ -56,6 +56,26 @@ package final class JobDesk: Sendable {
         return try await store.submit(submission)
     }
 
+    /// The job with the reason of this moment: a queued one waits for its host, and the host's pool knows why.
+    package func shown(_ job: Job) -> Job {
+        guard job.state == .queued, let host = host(job.host) else { return job }
+        var shown = job
+        if let time = job.notBefore, time > clock.now() {
+            shown.reason = "waits for its time, \(time.rfc3339)"
+        } else {
+            let status = host.pool.status
+            shown.reason = [status.waitingWords, job.reason].compactMap(\.self).joined(separator: "; before that: ")
+        }
+        return shown
+    }
+
+    /// Which place in the line a queued job has, from 1; nil when it is not queued, or far behind.
+    package func position(of job: Job) async throws(StoreError) -> Int? {
+        guard job.state == .queued else { return nil }
+        let before = try await store.jobsBefore(job, mostCounted: 10_000)
+        return before < 10_000 ? before + 1 : nil
+    }
+
     /// What a cancel did; the host is asked by the engine when it must be.
     package func cancel(_ id: JobID) async throws(StoreError) -> (job: Job, effect: CancelEffect) {
         let before = try await store.job(id)

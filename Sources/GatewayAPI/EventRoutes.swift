@@ -95,14 +95,14 @@ extension Gateway {
         if let id {
             guard let job = try await desk.store.job(id) else { throw Self.noSuchJob(id.description) }
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: id)
-            return (JobDocument.bytes(job, files: files), job.state.isFinal)
+            return (JobDocument.bytes(desk.shown(job), files: files), job.state.isFinal)
         }
         var json = JSONWriter(capacity: settings.snapshotJobs * 800)
         json.beginObject()
         json.key("jobs")
         json.beginArray()
         for job in try await desk.store.jobs(JobQuery(limit: settings.snapshotJobs, owner: caller.owner)) {
-            JobDocument.write(job, files: nil, to: &json)
+            JobDocument.write(desk.shown(job), files: nil, to: &json)
         }
         json.endArray()
         json.endObject()

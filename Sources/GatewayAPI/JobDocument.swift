@@ -8,7 +8,10 @@ enum JobDocument {
     /// - Parameters:
     ///   - files: nil for the short form of lists.
     ///   - effect: what an action did.
-    static func write(_ job: Job, files: [SpoolFile]?, effect: String? = nil, to json: inout JSONWriter) {
+    ///   - position: of a queued job, in the line for its host.
+    static func write(
+        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, to json: inout JSONWriter
+    ) {
         let id = job.id.description
         json.beginObject()
         json.key("id")
@@ -30,6 +33,10 @@ enum JobDocument {
         if let reason = job.reason {
             json.key("reason")
             json.string(reason)
+        }
+        if let position {
+            json.key("position")
+            json.int(position)
         }
         if let outcome = job.outcome {
             json.key("outcome")
@@ -84,9 +91,9 @@ enum JobDocument {
         json.endObject()
     }
 
-    static func bytes(_ job: Job, files: [SpoolFile]?, effect: String? = nil) -> [UInt8] {
+    static func bytes(_ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil) -> [UInt8] {
         var json = JSONWriter(capacity: 1024)
-        write(job, files: files, effect: effect, to: &json)
+        write(job, files: files, effect: effect, position: position, to: &json)
         return json.bytes
     }
 

@@ -43,6 +43,7 @@ extension Gateway {
             let job = desk.store.cachedJob(id)
         {
             guard caller.maySee(job) else { throw Self.noSuchJob(id.description) }
+            if job.state == .queued { return .task { [self] _ in try await find(request, caller, wish, as: type) } }
             if type == MediaTypes.text || request.alreadyHas(JobDocument.tag(job)) {
                 return .immediate(show(job, [], to: request, as: type, wish))
             }
@@ -51,29 +52,35 @@ extension Gateway {
             }
             if job.outputs == 0 { return .immediate(show(job, [], to: request, as: type, wish)) }
         }
-        return .task { [self] _ in
-            try await Problem.translating {
-                let job = try await wait(for: try await job(request, caller), wish)
-                let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
-                return show(job, files, to: request, as: type, wish)
-            }
+        return .task { [self] _ in try await find(request, caller, wish, as: type) }
+    }
+
+    private func find(
+        _ request: Request, _ caller: Caller, _ wish: WaitWish, as type: String
+    ) async throws -> Response {
+        try await Problem.translating {
+            let job = desk.shown(try await wait(for: try await job(request, caller), wish))
+            let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
+            let position = try await desk.position(of: job)
+            return show(job, files, position: position, to: request, as: type, wish)
         }
     }
 
     private func show(
-        _ job: Job, _ files: [SpoolFile], to request: Request, as type: String, _ wish: WaitWish
+        _ job: Job, _ files: [SpoolFile], position: Int? = nil, to request: Request, as type: String, _ wish: WaitWish
     ) -> Response {
         if type == MediaTypes.text {
             return Response(
                 contentType: MediaTypes.utf8Text, fields: jobFields(wish),
                 body: .bytes(Array(JobDocument.line(job).utf8)))
         }
-        if request.alreadyHas(JobDocument.tag(job)) {
+        // A queued job's place in the line changes without its version.
+        if job.state != .queued, request.alreadyHas(JobDocument.tag(job)) {
             var fields = jobFields(wish)
             fields.add("ETag", JobDocument.tag(job))
             return .empty(304, fields: fields)
         }
-        let document = JobDocument.bytes(job, files: files)
+        let document = JobDocument.bytes(job, files: files, position: position)
         documents.keep(document, of: job)
         return jobAnswer(job, document, wish)
     }
@@ -128,7 +135,7 @@ extension Gateway {
             fields.add("Location", "/v1/jobs/\(job.id)")
             fields.add("Retry-After", "\(settings.retryAfterSeconds)")
         }
-        return .json(JobDocument.bytes(job, files: files, effect: effect), status: status, fields: fields)
+        return .json(JobDocument.bytes(desk.shown(job), files: files, effect: effect), status: status, fields: fields)
     }
 
     // MARK: lists
@@ -200,7 +207,7 @@ extension Gateway {
         json.beginObject()
         json.key("items")
         json.beginArray()
-        for job in jobs { JobDocument.write(job, files: nil, to: &json) }
+        for job in jobs { JobDocument.write(desk.shown(job), files: nil, to: &json) }
         json.endArray()
         let kept = query.parameters.items.filter { $0.name != "cursor" }
             .map { PercentCoding.encode($0.name) + "=" + PercentCoding.encode($0.value) }

@@ -31,6 +31,10 @@ package protocol JobStore: DeliveryStore {
     /// age), so that one owner with 100,000 jobs hides nobody else's.
     func sendable(on host: HostID, perOwner: Int, at time: Timestamp) async throws(StoreError) -> [Job]
 
+    /// How many sendable jobs of the same host go before this queued one, by priority and age over all owners; counted up to
+    /// `mostCounted`.
+    func jobsBefore(_ job: Job, mostCounted: Int) async throws(StoreError) -> Int
+
     /// Jobs in `sending`, `uncertain`, `submitted`, `running` or `printing` on a host, oldest first.
     func underWay(on host: HostID) async throws(StoreError) -> [Job]
 

@@ -73,6 +73,18 @@ package struct PoolStatus: Equatable, Sendable {
     package var lastError: StationError?
     package var lastErrorAgo: Duration?
 
+    /// What a deck waits for, in words that stay the same as long as the cause does; nil: for nothing but its turn.
+    package var waitingWords: String? {
+        if isDraining { return "the host is drained: waits until it is resumed" }
+        switch host {
+        case .idle, .connecting: return "waits for a session with the host"
+        case .up: return nil
+        case .down(let reason, nextTry: _): return "the host is down: \(reason); it is tried again and again"
+        case .refused(let reason): return "\(reason); not tried again until an operator acts"
+        case .stopped: return "the gateway is stopping"
+        }
+    }
+
     /// What a lease that waits now waits for, in words for the job's page.
     package func reason(for purpose: LeasePurpose) -> String {
         if isDraining, purpose == .submission { return "the host is drained: waits until it is resumed" }

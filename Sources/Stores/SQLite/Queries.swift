@@ -15,6 +15,12 @@ enum Queries {
         WHERE state = 'queued' AND delayed = 0 AND host = ? AND owner = ? AND (not_before IS NULL OR not_before <= ?)
         ORDER BY priority DESC, created_at, id LIMIT ?
         """
+    static let jobsBefore = """
+        SELECT count(*) FROM (
+            SELECT 1 FROM jobs INDEXED BY jobs_sendable
+            WHERE state = 'queued' AND delayed = 0 AND host = ?1
+            AND (priority > ?2 OR priority = ?2 AND (created_at, id) < (?3, ?4)) LIMIT ?5)
+        """
     static let hasRipe = """
         SELECT 1 FROM jobs INDEXED BY jobs_delayed WHERE state = 'queued' AND delayed = 1 AND not_before <= ? LIMIT 1
         """
@@ -83,7 +89,8 @@ enum Queries {
 
     /// Every fixed query, for the test of their plans.
     static let all: [String: String] = [
-        "job": job, "ownersWithSendable": ownersWithSendable, "sendable": sendable, "hasRipe": hasRipe, "ripen": ripen,
+        "job": job, "ownersWithSendable": ownersWithSendable, "sendable": sendable, "jobsBefore": jobsBefore,
+        "hasRipe": hasRipe, "ripen": ripen,
         "underWay": underWay, "overdue": overdue, "attempts": attempts, "deck": deck, "spoolFiles": spoolFiles,
         "spoolBody": spoolBody, "spoolPart": spoolPart, "events": events, "eventsOfJob": eventsOfJob,
         "dueDeliveries": dueDeliveries, "delivery": delivery, "nextDelivery": nextDelivery,

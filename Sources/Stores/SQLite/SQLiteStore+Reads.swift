@@ -61,6 +61,18 @@ extension SQLiteStore {
         }
     }
 
+    package func jobsBefore(_ job: Job, mostCounted: Int) async throws(StoreError) -> Int {
+        try await read { connection in
+            try connection.first(
+                Queries.jobsBefore,
+                [
+                    .text(job.host.description), .int(job.priority), .time(job.createdAt), .id(job.id),
+                    .int(max(0, mostCounted)),
+                ]
+            ) { $0.int(0) } ?? 0
+        }
+    }
+
     package func underWay(on host: HostID) async throws(StoreError) -> [Job] {
         try await read { connection in
             try connection.rows(Queries.underWay, [.text(host.description)]) { try StoredJob($0).job }
