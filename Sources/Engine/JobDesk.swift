@@ -1,4 +1,5 @@
 package import Jobs
+import Stations
 package import Stores
 
 /// Where jobs are handed in and asked about: what the API calls, without a word of HTTP.
