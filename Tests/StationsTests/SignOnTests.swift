@@ -134,20 +134,19 @@ struct SignOnRow: CustomTestStringConvertible, Sendable {
 
     @Test func `a host that only dribbles does not hold sign-on up for ever`() async {
         let clock = ManualClock()
+        let (turns, turn) = AsyncStream<Void>.makeStream()
         let station = station(clock: clock) { line in
-            while (try? await line.write(Array("* 060 wait\r\n".utf8))) != nil {
-                try? await clock.sleep(until: clock.now.advanced(by: .seconds(20)))
-            }
+            for await _ in turns { try? await line.write(Array("* 060 wait\r\n".utf8)) }
         }
         let signOn = Task { try await station.signOn() }
-        let pump = Task {
-            while !Task.isCancelled {
-                if let due = clock.nextDue, due <= .seconds(20) { clock.advance(by: due) }
-                for _ in 0..<50 { await Task.yield() }
-            }
+        var reports = station.reports.makeAsyncIterator()
+        for _ in 0..<9 {
+            turn.yield()
+            #expect(await reports.next() == .message("wait"))
+            clock.advance(by: .seconds(20))
         }
         await #expect(throws: StationError.deadline("sign-on took longer than 180 s")) { try await signOn.value }
-        pump.cancel()
+        turn.finish()
     }
 
     @Test func `a line that cannot be opened says where and why`() async {

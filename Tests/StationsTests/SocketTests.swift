@@ -25,6 +25,36 @@ import Testing
         await listener.stopListeningAndWait()
     }
 
+    @Test func `a whole job over TLS, and no job to a host of unknown authority`() async throws {
+        let certificates = try TestCertificates.shared.get()
+        let system = FakeSystem()
+        var listening = Listener.Settings()
+        listening.tls = try TLSServerSettings(
+            certificateFile: certificates.certificate, keyFile: certificates.key)
+        let listener = try LineListener(on: TestLoops.loopback, loops: TestLoops.all, settings: listening) { line in
+            Task { await serve(line, system) }
+        }
+        var trusting = settings(port: listener.port)
+        trusting.tls = try TLSClientSettings(authorityFile: certificates.authority, expectedName: "localhost")
+        let story = await tell(
+            PrivRJEStationFactory(trusting, loops: TestLoops.group).makeStation(),
+            Array("//BIG JOB\n".utf8) + Array(repeating: 0x2A, count: 300_000))
+        #expect(story.error == nil && story.isPurged && story.output == system.output[0])
+        var doubting = trusting
+        doubting.tls = try TLSClientSettings(authorityFile: certificates.strangeAuthority, expectedName: "localhost")
+        let station = PrivRJEStationFactory(doubting, loops: TestLoops.group).makeStation()
+        do {
+            try await station.signOn()
+            Issue.record("signed on to a stranger")
+        } catch {
+            guard case .noLine(let words) = error, words.contains("TLS") else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        await listener.stopListeningAndWait()
+    }
+
     @Test func `nobody listens`() async throws {
         let listener = try listen(FakeSystem())
         let port = listener.port
