@@ -28,8 +28,10 @@ package struct DeliveryQueue: Sendable {
         package var inFlightPerHost = 16
         package var inFlight = 512
         /// Deliveries waiting in memory.
-        package var waitingPerEndpoint = 64
-        package var waiting = 4096
+        package var waitingPerEndpoint = 512
+        package var waiting = 16_384
+        /// For an endpoint while more than half of `waiting` is taken: slow endpoints must not fill the window.
+        package var waitingPerEndpointWhenTight = 16
         /// Endpoints remembered while nothing waits for them.
         package var idleEndpoints = 4096
 
@@ -177,7 +179,7 @@ package struct DeliveryQueue: Sendable {
         guard var endpoint = endpoints[delivery.endpoint] else { return [] }
         endpoint.inFlight -= 1
         endpoint.breaker.tryEnded(succeeded: succeeded, at: now)
-        let evicted = endpoint.waiting.truncate(to: capacity(of: endpoint))
+        let evicted = endpoint.breaker.standing == .closed ? [] : endpoint.waiting.truncate(to: 1)
         if !evicted.isEmpty { endpoint.hasMore = true }
         waitingCount -= evicted.count
         noticeHunger(&endpoint)
@@ -197,7 +199,7 @@ package struct DeliveryQueue: Sendable {
 
     /// How many more deliveries of an endpoint can wait here.
     package func room(for id: Int64) -> Int {
-        guard let endpoint = endpoints[id] else { return limits.waitingPerEndpoint }
+        guard let endpoint = endpoints[id] else { return ordinaryCapacity }
         return max(0, capacity(of: endpoint) - endpoint.waiting.count)
     }
 
@@ -215,7 +217,12 @@ package struct DeliveryQueue: Sendable {
 
     /// One delivery waits as the probe of an endpoint whose breaker is not closed.
     private func capacity(of endpoint: Endpoint) -> Int {
-        endpoint.breaker.standing == .closed ? limits.waitingPerEndpoint : 1
+        endpoint.breaker.standing == .closed ? ordinaryCapacity : 1
+    }
+
+    private var ordinaryCapacity: Int {
+        waitingCount <= limits.waiting / 2
+            ? limits.waitingPerEndpoint : min(limits.waitingPerEndpointWhenTight, limits.waitingPerEndpoint)
     }
 
     private mutating func noticeHunger(_ endpoint: inout Endpoint) {

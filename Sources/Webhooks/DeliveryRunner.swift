@@ -9,30 +9,6 @@ package import Stores
 /// kill is in the store: a delivery is `pending` there until its result is committed, and its ID is left out of every
 /// read until then, so that it is never under way twice in one process.
 package final class DeliveryRunner: Sendable {
-    package struct Settings: Sendable {
-        /// The keys of an endpoint; several during a rotation.
-        package var signer: @Sendable (Int64) -> Signer
-        package var addresses = AddressGuard.Settings()
-        package var resolver = NameResolver.system
-        package var sender = SenderSettings()
-        package var limits = DeliveryQueue.Limits()
-        package var schedule = Schedule.standard
-        /// Deliveries read at once.
-        package var batch = 512
-        /// Results that may wait for their commit before no new try begins.
-        package var mostUnrecorded = 2048
-        /// What is under way when the runner stops may take this long.
-        package var grace: Duration = .seconds(5)
-        package var seed = UInt64.random(in: .min ... .max)
-
-        package init(signer: @escaping @Sendable (Int64) -> Signer) { self.signer = signer }
-        /// One secret for all endpoints.
-        package init(secret: String) throws(SecretError) {
-            let signer = try Signer(secret: secret)
-            self.init { _ in signer }
-        }
-    }
-
     struct Entry: Sendable {
         let delivery: Delivery
         let queued: QueuedDelivery
@@ -197,31 +173,47 @@ package final class DeliveryRunner: Sendable {
     }
 
     private func enqueue(_ due: [Delivery], at now: Timestamp) {
-        let entries = due.map { delivery -> Entry in
-            var url: Result<WebhookURL, RefusedURL>
-            do throws(RefusedURL) { url = .success(try guarding.check(url: delivery.url)) } catch {
-                url = .failure(error)
-            }
-            let host = if case .success(let url) = url { url.host } else { "" }
-            return Entry(
-                delivery: delivery,
-                queued: QueuedDelivery(
-                    id: delivery.id, owner: delivery.owner, endpoint: receiver(of: delivery), host: host,
-                    octets: delivery.event.body.count),
-                url: url)
-        }
-        state.withLock { state in
-            for entry in entries where !state.held.contains(entry.delivery.id) {
-                guard state.queue.add(entry.queued, at: now) else {
-                    if state.queue.room(for: entry.queued.endpoint) == 0 {
-                        state.leftOut.add(entry.delivery.endpoint, of: entry.queued.endpoint)
-                    }
-                    continue
+        // What finds no room is put aside before its URL is parsed.
+        let (fitting, rooms) = state.withLock { state -> ([(delivery: Delivery, receiver: Int64)], [Int64: Int]) in
+            var rooms: [Int64: Int] = [:]
+            var fitting: [(delivery: Delivery, receiver: Int64)] = []
+            for delivery in due where !state.held.contains(delivery.id) {
+                let receiver = receiver(of: delivery)
+                let room = rooms[receiver] ?? state.queue.room(for: receiver)
+                rooms[receiver] = room - 1
+                if room > 0 {
+                    fitting.append((delivery, receiver))
+                } else {
+                    state.leftOut.add(delivery.endpoint, of: receiver)
                 }
-                state.entries[entry.delivery.id] = entry
-                state.held.insert(entry.delivery.id)
             }
+            return (fitting, rooms)
         }
+        let entries = fitting.map { entry(for: $0.delivery, receiver: $0.receiver) }
+        state.withLock { state in
+            for entry in entries {
+                if state.queue.add(entry.queued, at: now) {
+                    state.entries[entry.delivery.id] = entry
+                    state.held.insert(entry.delivery.id)
+                } else if state.queue.room(for: entry.queued.endpoint) == 0 {
+                    state.leftOut.add(entry.delivery.endpoint, of: entry.queued.endpoint)
+                }
+            }
+            // Only now does the queue know all of them.
+            for (receiver, room) in rooms where room < 0 { state.queue.noteMore(for: receiver) }
+        }
+    }
+
+    private func entry(for delivery: Delivery, receiver: Int64) -> Entry {
+        let url: Result<WebhookURL, RefusedURL>
+        do throws(RefusedURL) { url = .success(try guarding.check(url: delivery.url)) } catch { url = .failure(error) }
+        let host = if case .success(let url) = url { url.host } else { "" }
+        return Entry(
+            delivery: delivery,
+            queued: QueuedDelivery(
+                id: delivery.id, owner: delivery.owner, endpoint: receiver, host: host,
+                octets: delivery.event.body.count),
+            url: url)
     }
 
     /// At most a minute ahead, should the clock be set.

@@ -106,7 +106,9 @@ private final class Queue {
     }
 
     @Test func `an open breaker keeps one delivery as its probe and gives the others back`() {
-        let queue = Queue()
+        var limits = DeliveryQueue.Limits()
+        limits.waitingPerEndpoint = 64
+        let queue = Queue(limits: limits)
         for id in 0..<64 as Range<Int64> { #expect(queue.add(delivery(id), at: at(0))) }
         #expect(!queue.add(delivery(64), at: at(0)), "no more than 64 wait in memory for one endpoint")
         var given: [DeliveryID] = []
@@ -145,6 +147,22 @@ private final class Queue {
         #expect(!queue.isHungry)
         _ = queue.next(at: at(0))
         #expect(queue.isHungry)
+    }
+
+    @Test func `when half the window is taken, nobody gets a long line any more`() {
+        var limits = DeliveryQueue.Limits()
+        limits.waiting = 100
+        limits.waitingPerEndpoint = 60
+        limits.waitingPerEndpointWhenTight = 3
+        let queue = Queue(limits: limits)
+        func fill(_ endpoint: Int64) -> Int {
+            (0..<80 as Range<Int64>).filter { queue.add(delivery(endpoint * 100 + $0, endpoint: endpoint), at: at(0)) }
+                .count
+        }
+        #expect(fill(1) == 51)
+        #expect(fill(2) == 3)
+        #expect(fill(3) == 3)
+        #expect(queue.room(for: 4) == 3)
     }
 
     @Test func `idle endpoints are forgotten, open breakers are not at first`() {

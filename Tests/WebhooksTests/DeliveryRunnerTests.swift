@@ -190,6 +190,8 @@ private func running(
         let receiver = try Receiver(script: ok)
         let store = MemoryDeliveries()
         let hands = Hands()
+        var settings = try settings()
+        settings.limits.waitingPerEndpoint = 64
         if hasEndpointEach {
             for id in 1...20_000 as ClosedRange<Int64> {
                 store.add(id...id, url: deadURL, endpoint: 1_000_000 + id, at: hands.now)
@@ -199,7 +201,7 @@ private func running(
         }
         hands.advance(by: .seconds(1))
         store.add(200_001...200_100, url: receiver.url, endpoint: 2, at: hands.now)
-        try await running(store, settings(), clock: hands.clock) { runner in
+        try await running(store, settings, clock: hands.clock) { runner in
             await store.wait { rows in
                 (200_001...200_100).allSatisfy { rows[DeliveryID($0)]?.state == .delivered }
             }
@@ -268,20 +270,16 @@ private func running(
         }
         let store = MemoryDeliveries()
         let hands = Hands()
-        store.add(1...300, url: receiver.url, at: hands.now)
+        store.add(1...100, url: receiver.url, at: hands.now)
         try await running(store, settings(), clock: hands.clock) { runner in
             for hour in 1...72 {
-                let reads = store.state.withLock { $0.reads }
                 hands.advance(by: .seconds(3600))
-                runner.wake()
                 if hour == 72 { isUp.withLock { $0 = true } }
-                while store.state.withLock({ $0.reads }) == reads { await Task.yield() }
+                await store.nextRead { runner.wake() }
             }
             while store.rows.values.contains(where: { $0.state == .pending }) {
                 hands.advance(by: .seconds(600))
-                runner.wake()
-                let reads = store.state.withLock { $0.reads }
-                while store.state.withLock({ $0.reads }) == reads { await Task.yield() }
+                await store.nextRead { runner.wake() }
             }
         }
         #expect(store.rows.values.allSatisfy { $0.state == .delivered })

@@ -51,7 +51,7 @@ final class MemoryDeliveries: DeliveryStore {
         var commits = 0
         var failure: StoreError?
         var largestBatch = 0
-        var reads = 0
+        var readers: [CheckedContinuation<Void, Never>] = []
         var waiters: [(isMet: @Sendable ([DeliveryID: Row]) -> Bool, continuation: CheckedContinuation<Void, Never>)] =
             []
     }
@@ -89,6 +89,14 @@ final class MemoryDeliveries: DeliveryStore {
         }
     }
 
+    /// Returns when a read that began after this call has its answer.
+    func nextRead(_ then: () -> Void) async {
+        await withCheckedContinuation { continuation in
+            state.withLock { $0.readers.append(continuation) }
+            then()
+        }
+    }
+
     func wait(for state: DeliveryState) async { await wait { $0.values.allSatisfy { $0.state == state } } }
 
     func dueDeliveries(at time: Timestamp, limit: Int, excluding: Set<DeliveryID>) async throws(StoreError)
@@ -100,8 +108,12 @@ final class MemoryDeliveries: DeliveryStore {
     func dueDeliveries(
         at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>
     ) async throws(StoreError) -> [Delivery] {
+        let readers = state.withLock { state in
+            defer { state.readers = [] }
+            return state.readers
+        }
+        defer { for reader in readers { reader.resume() } }
         let (due, failure) = state.withLock { state in
-            state.reads += 1
             var due: [Row] = []
             for id in state.order where due.count < limit && !excluding.contains(id) {
                 guard let row = state.rows[id], row.state == .pending, row.nextAt <= time,

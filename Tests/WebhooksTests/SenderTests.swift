@@ -274,3 +274,24 @@ struct Hostile: Sendable, CustomTestStringConvertible {
         #expect(SendHeader("webhook-id", "evt_1") != nil)
     }
 }
+
+/// Beside the other suite, for libcurl takes its time to call an answer stalled.
+@Suite struct SenderStallTests {
+    @Test func `an answer that has begun and stalls is given up before the time limit`() async throws {
+        let receiver = try Receiver { peer in
+            peer.readRequest()
+            peer.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            peer.waitForClose()
+        }
+        var settings = quickSender()
+        settings.timeout = .seconds(20)
+        let sender = try Sender(settings: settings, filter: loopbackGuard().filter)
+        let began = ContinuousClock.now
+        let result = await sender.send(try request(receiver.url))
+        #expect(ContinuousClock.now - began < .seconds(15))
+        #expect(result.status == 200)
+        #expect(result.failure == .timeout)
+        await sender.stop()
+        receiver.stop()
+    }
+}
