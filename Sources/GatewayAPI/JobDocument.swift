@@ -188,7 +188,19 @@ enum JobDocument {
     }
 
     /// Strong: version and number of outputs say which document it is.
-    static func tag(_ job: Job) -> String { "\"\(job.version)-\(job.outputs)\"" }
+    /// The strong tag of the document: the version, and for a queued job what changes without one.
+    static func tag(_ job: Job, position: Int? = nil) -> String {
+        guard job.state == .queued, position != nil else { return "\"\(job.version)-\(job.outputs)\"" }
+        var hash: UInt32 = 2_166_136_261  // FNV-1a
+        for octet in "\(position ?? 0) \(job.reason ?? "")".utf8 { hash = (hash ^ UInt32(octet)) &* 16_777_619 }
+        return "\"\(job.version)-\(job.outputs)-q\(String(hash, radix: 16))\""
+    }
+
+    /// A tag without what a change of the job does not depend on: for `If-Match`.
+    static func version(inTag tag: String) -> String {
+        guard let mark = tag.range(of: "-q") else { return tag }
+        return tag[..<mark.lowerBound] + "\""
+    }
 
     /// One line for a client that takes text: ID, state and how it ended or what it waits for.
     static func line(_ job: Job) -> String {

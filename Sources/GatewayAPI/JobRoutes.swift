@@ -48,7 +48,7 @@ extension Gateway {
                 return .immediate(show(job, [], to: request, as: type, wish))
             }
             if let document = documents.document(of: job) {
-                return .immediate(jobAnswer(job, document, wish))
+                return .immediate(jobAnswer(job, document, JobDocument.tag(job), wish))
             }
             if job.outputs == 0 { return .immediate(show(job, [], to: request, as: type, wish)) }
         }
@@ -74,20 +74,20 @@ extension Gateway {
                 contentType: MediaTypes.utf8Text, fields: jobFields(wish),
                 body: .bytes(Array(JobDocument.line(job).utf8)))
         }
-        // A queued job's place in the line changes without its version.
-        if job.state != .queued, request.alreadyHas(JobDocument.tag(job)) {
+        let tag = JobDocument.tag(job, position: position)
+        if request.alreadyHas(tag) {
             var fields = jobFields(wish)
-            fields.add("ETag", JobDocument.tag(job))
+            fields.add("ETag", tag)
             return .empty(304, fields: fields)
         }
         let document = JobDocument.bytes(job, files: files, position: position)
         documents.keep(document, of: job)
-        return jobAnswer(job, document, wish)
+        return jobAnswer(job, document, tag, wish)
     }
 
-    private func jobAnswer(_ job: Job, _ document: [UInt8], _ wish: WaitWish) -> Response {
+    private func jobAnswer(_ job: Job, _ document: [UInt8], _ tag: String, _ wish: WaitWish) -> Response {
         var fields = jobFields(wish)
-        fields.add("ETag", JobDocument.tag(job))
+        fields.add("ETag", tag)
         if wish.applied != nil, !wish.isSatisfied(by: job) {
             fields.add("Retry-After", "\(settings.retryAfterSeconds)")
         }

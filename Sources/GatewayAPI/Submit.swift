@@ -104,7 +104,7 @@ extension Gateway {
         }
         fields.add("ETag", JobDocument.tag(job))
         let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
-        return .json(JobDocument.bytes(desk.shown(job), files: files), status: 201, fields: fields)
+        return .json(JobDocument.bytes(job, files: files), status: 201, fields: fields)
     }
 
     /// For a client that takes text: the print-out if the job has ended and has one, else one line about the job.

@@ -86,7 +86,7 @@ extension Request {
         guard let field = self["if-match"] else { return true }
         return QuotedList.split(field, at: ",").contains { item in
             let item = QuotedList.trim(item)
-            return item == "*" || item == tag
+            return item == "*" || JobDocument.version(inTag: item) == tag
         }
     }
 

@@ -227,7 +227,10 @@ actor RJESession {
     private func read() async {
         while !isCut {
             while isReadingPaused && !isOver && !isCut {
-                await withCheckedContinuation { reader = $0 }
+                await withCheckedContinuation { continuation in
+                    // other work may come in before this body runs: what it did must not be missed
+                    if isReadingPaused && !isOver && !isCut { reader = continuation } else { continuation.resume() }
+                }
             }
             let octets: [UInt8]?
             do throws(LineError) { octets = try await line.read() } catch { octets = nil }
@@ -251,7 +254,9 @@ actor RJESession {
                 if isOver { break }
                 pump()
                 if !outgoing.isEmpty { continue }
-                await withCheckedContinuation { writer = $0 }
+                await withCheckedContinuation { continuation in
+                    if outgoing.isEmpty && !isOver && !isCut { writer = continuation } else { continuation.resume() }
+                }
                 continue
             }
             let octets = outgoing

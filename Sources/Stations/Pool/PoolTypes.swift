@@ -80,7 +80,7 @@ package struct PoolStatus: Equatable, Sendable {
         case .idle, .connecting: return "waits for a session with the host"
         case .up: return nil
         case .down(let reason, nextTry: _): return "the host is down: \(reason); it is tried again and again"
-        case .refused(let reason): return "\(reason); not tried again until an operator acts"
+        case .refused(let reason): return "the host refused log-on: \(reason); not tried again until an operator acts"
         case .stopped: return "the gateway is stopping"
         }
     }

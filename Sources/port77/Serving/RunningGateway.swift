@@ -46,7 +46,8 @@ final class RunningGateway: Sendable {
         let desk = JobDesk(store: store, hosts: hosts, watch: watch)
         engine = JobEngine(store: store, hosts: hosts, log: log)
 
-        let hooks = try Self.hooks(configuration.webhooks, environment, secret)
+        var hooks = try Self.hooks(configuration.webhooks, environment, secret)
+        hooks.addresses.denyPorts.insert(Int(listen.port))
         let deliveries = try DeliveryRunner(store: store, settings: hooks, logger: log)
         self.deliveries = deliveries
         store.observe { changes in
