@@ -174,23 +174,9 @@ extension Rig {
 
     /// Runs curl as a user would; the answer with its head is parsed from its output.
     func curl(_ arguments: String..., input: String = "") async throws -> Answer {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["curl", "-s", "-i", "--max-time", "20"] + arguments
-        let output = Pipe()
-        let feed = Pipe()
-        process.standardOutput = output
-        process.standardInput = feed
-        try process.run()
-        let bytes: [UInt8] = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                try? feed.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-                try? feed.fileHandleForWriting.close()
-                let data = output.fileHandleForReading.readDataToEndOfFile()
-                process.waitUntilExit()
-                continuation.resume(returning: Array(data))
-            }
-        }
+        let result = try await Child.run(
+            "curl", ["-s", "-i", "--max-time", "20"] + arguments, input: Array(input.utf8))
+        let bytes = result.output
         let answer = Self.parse(bytes)
         if let url = arguments.first(where: { $0.hasPrefix(base) }) {
             note(Self.method(of: arguments), String(url.dropFirst(base.count)), answer)

@@ -123,22 +123,17 @@ struct Demo: AsyncParsableCommand {
         return nil
     }
 
+    /// Runs curl as a shell would.
     private func curl(_ arguments: [String]) async throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["curl"] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        return try await withCheckedThrowingContinuation { continuation in
+        let line = (["curl"] + arguments).map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
+        return await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
-                do {
-                    try process.run()
-                    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-                    process.waitUntilExit()
-                    continuation.resume(returning: String(decoding: data, as: UTF8.self))
-                } catch {
-                    continuation.resume(throwing: error)
-                }
+                guard let stream = popen(line, "r") else { return continuation.resume(returning: "") }
+                var octets: [UInt8] = []
+                var piece = [UInt8](repeating: 0, count: 65_536)
+                while case let count = fread(&piece, 1, piece.count, stream), count > 0 { octets += piece[0..<count] }
+                pclose(stream)
+                continuation.resume(returning: String(decoding: octets, as: UTF8.self))
             }
         }
     }
