@@ -20,7 +20,7 @@ package final class Child: Sendable {
         package let number: CInt
     }
 
-    package let process: pid_t
+    private let process: pid_t
     private let input: CInt
     private let output: CInt
     private let errors: CInt
@@ -32,8 +32,10 @@ package final class Child: Sendable {
         signal(SIGPIPE, SIG_IGN)
         var pipes = [CInt](repeating: -1, count: 6)
         for at in stride(from: 0, to: 6, by: 2) {
-            let made = pipes.withUnsafeMutableBufferPointer { pipe2($0.baseAddress! + at, O_CLOEXEC) }
-            guard made == 0 else { throw NotStarted(program: program, number: errno) }
+            var ends: [CInt] = [-1, -1]
+            guard pipe(&ends) == 0 else { throw NotStarted(program: program, number: errno) }
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            pipes.replaceSubrange(at..<at + 2, with: ends)
         }
         var files = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&files)
