@@ -198,8 +198,8 @@ enum JobDocument {
 
     /// A tag without what a change of the job does not depend on: for `If-Match`.
     static func version(inTag tag: String) -> String {
-        guard let mark = tag.range(of: "-q") else { return tag }
-        return tag[..<mark.lowerBound] + "\""
+        guard let mark = tag.lastIndex(of: "-"), tag[mark...].hasPrefix("-q") else { return tag }
+        return tag[..<mark] + "\""
     }
 
     /// One line for a client that takes text: ID, state and how it ended or what it waits for.
