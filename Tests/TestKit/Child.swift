@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Glibc
 
 /// A program run to its end, or a server that is ended by its process ID.
@@ -77,11 +78,20 @@ package final class Child: Sendable {
     ) async throws -> Result {
         let child = try Child(program, arguments, environment: environment)
         return await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
+            // Threads of their own: blocked threads of the shared pool would starve the tests.
+            Thread.detachNewThread {
                 let reading = DispatchGroup()
                 let errors = Pouch()
-                DispatchQueue.global().async(group: reading) { errors.octets = Child.readAll(child.errors) }
-                DispatchQueue.global().async(group: reading) { Child.write(input, to: child.input) }
+                reading.enter()
+                Thread.detachNewThread {
+                    errors.octets = Child.readAll(child.errors)
+                    reading.leave()
+                }
+                reading.enter()
+                Thread.detachNewThread {
+                    Child.write(input, to: child.input)
+                    reading.leave()
+                }
                 let output = Child.readAll(child.output)
                 reading.wait()
                 let code = child.wait()
@@ -106,7 +116,7 @@ package final class Child: Sendable {
         close(input)
         kill(process, SIGTERM)
         // What it still prints must not stop it.
-        DispatchQueue.global().async { [errors] in _ = Child.readAll(errors) }
+        Thread.detachNewThread { [errors] in _ = Child.readAll(errors) }
         _ = Child.readAll(output)
         return wait()
     }
