@@ -9,6 +9,9 @@ struct Follower: Sendable {
         var isRunning = false
         /// Its end is known; its output is being taken or waits for that.
         var isEnding = false
+        /// Ticks until the host is asked for it, and the pause after that: a notice may have been missed.
+        var ticksLeft = 1
+        var pause = 1
     }
 
     /// What a report asks for.
@@ -55,6 +58,21 @@ struct Follower: Sendable {
             tracked[number] = entry
             return [.collect(entry.job, number, outcome)]
         }
+    }
+
+    /// One tick later: the jobs to ask for. The pause between two questions doubles up to `longestPause` ticks.
+    mutating func tick(longestPause: Int) -> [(number: JobNumber, job: JobID)] {
+        var due: [(number: JobNumber, job: JobID)] = []
+        for (number, entry) in tracked where !entry.isEnding {
+            if entry.ticksLeft > 1 {
+                tracked[number]?.ticksLeft -= 1
+                continue
+            }
+            due.append((number, entry.job))
+            tracked[number]?.pause = min(entry.pause * 2, longestPause)
+            tracked[number]?.ticksLeft = min(entry.pause * 2, longestPause)
+        }
+        return due
     }
 
     /// The job is over for us; or its collection has to begin again with the next report.

@@ -92,9 +92,14 @@ extension HostRunner {
     }
 
     private func reconcileOnce() async {
-        let followed = state.withLock { state in
-            state.follower.tracked.filter { !$0.value.isEnding }.map { (number: $0.key, job: $0.value.job) }
-        }
+        await check(
+            state.withLock { state in
+                state.follower.tracked.filter { !$0.value.isEnding }.map { (number: $0.key, job: $0.value.job) }
+            })
+    }
+
+    /// Asks the host for these jobs.
+    func check(_ followed: [(number: JobNumber, job: JobID)]) async {
         guard !followed.isEmpty else { return }
         do {
             let lease = try await host.pool.lease(

@@ -147,6 +147,8 @@ extension HostRunner {
             return
         }
         track(job, number)
+        // It may have ended before anybody listened for its notices.
+        if adopted != nil { yield(.check([(number, id)])) }
     }
 
     func track(_ job: Job, _ number: JobNumber) {

@@ -13,9 +13,9 @@ package final class HostRunner: Sendable {
         package var mostSending = 512
         /// Jobs whose output is taken at once.
         package var mostCollecting = 128
-        /// Between two questions for the state of followed jobs, on a host that sends notices.
+        /// The longest time between two questions for the state of a followed job, on a host that sends notices.
         package var statusPause = Duration.seconds(60)
-        /// The same on a host that does not.
+        /// The first such question, and each on a host without notices.
         package var pollPause = Duration.seconds(2)
         /// Between looks into the store for jobs whose `notBefore` has come.
         package var storePause = Duration.seconds(5)
@@ -32,6 +32,7 @@ package final class HostRunner: Sendable {
         case cancel(JobID, JobNumber)
         case ousted(JobID)
         case lookForWork
+        case check([(number: JobNumber, job: JobID)])
         case reconcile
     }
 
@@ -139,6 +140,7 @@ package final class HostRunner: Sendable {
         case .cancel(let id, let number): await cancel(id, number)
         case .ousted(let id): await ousted(id)
         case .lookForWork: await lookForWork()
+        case .check(let jobs): await check(jobs)
         case .reconcile: await reconcile()
         }
     }
@@ -165,18 +167,17 @@ package final class HostRunner: Sendable {
     }
 
     private func tick() async {
-        var sinceStatus = Duration.zero
+        var sinceLook = Duration.zero
         while !Task.isCancelled {
-            let pause = min(settings.storePause, settings.pollPause)
-            do { try await sleeper.sleep(for: pause) } catch { return }
-            order.yield(.lookForWork)
-            sinceStatus += pause
-            let due = state.withLock { !$0.follower.tracked.isEmpty }
-            let limit = host.pool.hasNotices ? settings.statusPause : settings.pollPause
-            if due, sinceStatus >= limit {
-                sinceStatus = .zero
-                order.yield(.reconcile)
+            do { try await sleeper.sleep(for: settings.pollPause) } catch { return }
+            sinceLook += settings.pollPause
+            if sinceLook >= settings.storePause {
+                sinceLook = .zero
+                order.yield(.lookForWork)
             }
+            let longest = host.pool.hasNotices ? max(1, Int(settings.statusPause / settings.pollPause)) : 1
+            let due = state.withLock { $0.follower.tick(longestPause: longest) }
+            if !due.isEmpty { order.yield(.check(due)) }
         }
     }
 
