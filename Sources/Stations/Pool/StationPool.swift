@@ -158,6 +158,11 @@ package final class StationPool: Sendable {
             handle(.graceEnded)
             group.cancelAll()
         }
+        // Sessions whose task was never begun, because the cancellation came between the decision and the task.
+        for id in state.withLock({ Array($0.stations.keys) }) {
+            handle(.signOnFailed(id, .closed))
+            handle(.sessionEnded(id, .closed))
+        }
         order.finish()
         announce.finish()
         queue.end()
