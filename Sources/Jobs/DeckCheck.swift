@@ -131,7 +131,8 @@ package struct DeckCheck: Sendable {
         }
         if card.contains(where: { $0 != 0x20 }) { isBlankSoFar = false }
         if form == .text { checkCharacters(card) }
-        switch reader.read(card) {
+        // A tab was told already; what the card says is clear all the same.
+        switch reader.read(card.map { $0 == 0x09 ? 0x20 : $0 }) {
         case .job(let text):
             if cards == 1 {
                 name = JobName(text)

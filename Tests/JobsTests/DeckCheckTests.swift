@@ -57,6 +57,7 @@ import Wire
         Row("81 columns", "//A JOB\n\(eighty)X\n", faults: ["card-too-long 2:81"]),
         Row("a very long card", "//A JOB\n" + String(repeating: "y", count: 5000), faults: ["card-too-long 2:81"]),
         Row("a tab", "//A JOB\n//S\tEXEC PGM=X\n", faults: ["tab 2:4"]),
+        Row("a tab on the job card, told once", "//A\tJOB\n", faults: ["tab 1:4"]),
         Row("a form feed", "//A JOB\n\u{0C}\n", faults: ["control-character 2:1"]),
         Row("an umlaut for an ASCII host", "//A JOB\n//* für\n", faults: ["character-not-in-code-page 2:6"]),
         Row("an umlaut for CP037", "//A JOB\n//* für\n", rules: .init(code: .cp037), cards: 2),
