@@ -136,7 +136,7 @@ def mend_logon(ground, client):
 
 def every_octet(score, stride):
     """A line cut at each octet of a whole job's dialogue, both directions, on several users of one host at once."""
-    lanes = 24
+    lanes = 48
     folder = tempfile.mkdtemp(prefix="port77-faults-cuts-")
     ground = Ground(folder)
     users = [argument for lane in range(lanes) for argument in ("--user", f"R{lane}:secret")]
@@ -159,6 +159,7 @@ def every_octet(score, stride):
                 place = next(work, None)
             if place is None:
                 return
+            time.sleep(2.2)  # a session that lived 2 s: the pool's pauses begin anew, else they double up to a minute
             proxies[lane].arm(*place)
             identifier = submit(client, f"lane{lane}")
             job = finished(client, identifier)
