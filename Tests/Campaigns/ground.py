@@ -105,6 +105,9 @@ class Receiver:
             daemon_threads = True
             request_queue_size = 1024
 
+            def handle_error(self, *_):
+                pass  # a killed gateway resets its connections
+
         self.server = Threads(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
