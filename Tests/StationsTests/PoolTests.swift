@@ -317,18 +317,18 @@ struct PoolRow: CustomTestStringConvertible, Sendable {
     @Test func `a job that waits is told why`() {
         var pool = Pool(.init(min: 1, max: 1), seed: 1)
         _ = pool.handle(.opened, at: .zero)
-        #expect(pool.status(at: .zero).reason(for: .submission) == "waits for a session with the host")
+        #expect(pool.status(at: .zero).waitingWords == "waits for a session with the host")
         _ = pool.handle(.signOnFailed(SessionID(1), .noLine("connection refused")), at: .zero)
         #expect(
-            pool.status(at: .zero).reason(for: .submission)
-                == "the host is down (no line to the host: connection refused); next try in 1 s")
+            pool.status(at: .zero).waitingWords
+                == "the host is down: no line to the host: connection refused; it is tried again and again")
         _ = pool.handle(.drained, at: .zero)
-        #expect(pool.status(at: .zero).reason(for: .submission).hasPrefix("the host is drained"))
+        #expect(pool.status(at: .zero).waitingWords?.hasPrefix("the host is drained") == true)
         _ = pool.handle(.resumed, at: .zero)
         _ = pool.handle(.timePassed, at: .seconds(1))
         _ = pool.handle(.signOnFailed(SessionID(2), .logonRefused("431 bad password")), at: .seconds(1))
         #expect(
-            pool.status(at: .seconds(1)).reason(for: .fetch)
-                == "the host refused log-on (431 bad password); not tried again until an operator acts")
+            pool.status(at: .seconds(1)).waitingWords
+                == "the host refused log-on: 431 bad password; not tried again until an operator acts")
     }
 }

@@ -115,8 +115,8 @@ private func withPool(
             #expect(await witness.nextChange() == .down("no line to the host: connection refused"))
             async let lease = pool.lease(owner: .local, priority: 0, submittedAt: time, purpose: .submission)
             #expect(
-                pool.status.reason(for: .submission)
-                    == "the host is down (no line to the host: connection refused); next try in 1 s")
+                pool.status.waitingWords
+                    == "the host is down: no line to the host: connection refused; it is tried again and again")
             await clock.sleepersReach(1)
             clock.advance(by: .seconds(1))
             while witness.stations.count < 2 { await Task.yield() }

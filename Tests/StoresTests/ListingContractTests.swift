@@ -133,6 +133,27 @@ import Testing
     }
 
     @Test(arguments: StoreUnderTest.available)
+    func `a queued job has its place by priority, then age, among its host's sendable jobs`(
+        _ back: StoreUnderTest
+    ) async throws {
+        try await back.run { store async throws in
+            for number in 1...3 { try await store.submit(try Sample.job(number)) }
+            try await store.submit(try Sample.job(4, owner: "modest", priority: 2))
+            try await store.submit(try Sample.job(5, host: "science", priority: 9))
+            try await store.submit(try Sample.job(6, held: true, priority: 9))
+            func before(_ number: Int, mostCounted: Int = 100) async throws -> Int {
+                try await store.jobsBefore(
+                    try #require(try await store.job(Sample.id(number))), mostCounted: mostCounted)
+            }
+            #expect(try await before(4) == 0)
+            #expect(try await before(1) == 1)
+            #expect(try await before(3) == 3)
+            #expect(try await before(3, mostCounted: 2) == 2)
+            #expect(try await before(5) == 0)
+        }
+    }
+
+    @Test(arguments: StoreUnderTest.available)
     func `what is under way on a host comes oldest first`(_ back: StoreUnderTest) async throws {
         try await back.run { store async throws in
             let host = try #require(HostID("payroll"))

@@ -84,21 +84,6 @@ package struct PoolStatus: Equatable, Sendable {
         case .stopped: return "the gateway is stopping"
         }
     }
-
-    /// What a lease that waits now waits for, in words for the job's page.
-    package func reason(for purpose: LeasePurpose) -> String {
-        if isDraining, purpose == .submission { return "the host is drained: waits until it is resumed" }
-        switch host {
-        case .idle, .connecting: return "waits for a session with the host"
-        case .up: return up < limit ? "waits for a session with the host" : "waits for a free station"
-        case .down(let reason, let next):
-            guard let next else { return "the host is down (\(reason)); trying now" }
-            return "the host is down (\(reason)); next try in \(max(1, next.components.seconds)) s"
-        case .refused(let reason):
-            return "the host refused log-on (\(reason)); not tried again until an operator acts"
-        case .stopped: return "the gateway is stopping"
-        }
-    }
 }
 
 extension Pool {
