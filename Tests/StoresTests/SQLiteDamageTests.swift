@@ -53,7 +53,17 @@ import Testing
         for name in ["port77.db-wal", "port77.db"] {
             try files.copyItem(atPath: "\(source)/\(name)", toPath: "\(target)/\(name)")
         }
-        try files.copyItem(atPath: source + "/spool", toPath: target + "/spool")
+        for folder in try files.contentsOfDirectory(atPath: source + "/spool") {
+            try files.createDirectory(atPath: "\(target)/spool/\(folder)", withIntermediateDirectories: true)
+            for name in try files.contentsOfDirectory(atPath: "\(source)/spool/\(folder)") {
+                do {
+                    try files.copyItem(
+                        atPath: "\(source)/spool/\(folder)/\(name)", toPath: "\(target)/spool/\(folder)/\(name)")
+                } catch  where folder == "tmp" {
+                    // A temporary file that was renamed or removed since it was listed: no commit names it there.
+                }
+            }
+        }
     }
 
     enum Place: String, CaseIterable { case row, file }
