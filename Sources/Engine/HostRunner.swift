@@ -99,7 +99,7 @@ package final class HostRunner: Sendable {
     /// Jobs of this host changed; called on the store's thread.
     func committed(_ job: Job) {
         switch job.state {
-        case .queued where job.notBefore == nil || job.notBefore! <= clock.now():
+        case .queued where job.notBefore.map { $0 <= clock.now() } ?? true:
             take(job.id)
         case .sending, .uncertain, .submitted, .running, .printing:
             if job.cancelRequestedAt != nil, job.state.isAtHost, let number = job.hostJob {

@@ -34,11 +34,11 @@ package final class JobEngine: Sendable {
     /// Works until `stop`, or until cancelled.
     package func run() async {
         await withDiscardingTaskGroup { group in
-            let expiry = Task { await self.expire() }  // ends with the runners, which decide when the engine ends
-            await withDiscardingTaskGroup { runnersGroup in
-                for runner in runners { runnersGroup.addTask { await runner.run() } }
+            group.addTask { await self.expire() }
+            // The runners decide when the engine ends.
+            await withDiscardingTaskGroup { group in
+                for runner in runners { group.addTask { await runner.run() } }
             }
-            expiry.cancel()
             group.cancelAll()
         }
     }
