@@ -4,7 +4,7 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore {
+package protocol JobStore: DeliveryStore, AuditStore {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
@@ -113,6 +113,8 @@ package struct JobChange: Sendable {
     package var attempt: AttemptChange?
     /// Complete spool files to be recorded with this commit; numbers that are already recorded are replaced.
     package var files: [FinishedSpoolFile]
+    /// Who wanted the change, when it was somebody: written with it.
+    package var audit: AuditEntry?
 
     package enum AttemptChange: Sendable {
         /// A new row; its number is the job's attempt count after `beginSending`. `closing`: the deck goes out in one piece
@@ -128,13 +130,14 @@ package struct JobChange: Sendable {
 
     package init(
         _ action: JobAction?, of job: JobID, at: Timestamp, attempt: AttemptChange? = nil,
-        files: [FinishedSpoolFile] = []
+        files: [FinishedSpoolFile] = [], audit: AuditEntry? = nil
     ) {
         self.job = job
         self.action = action
         self.at = at
         self.attempt = attempt
         self.files = files
+        self.audit = audit
     }
 }
 

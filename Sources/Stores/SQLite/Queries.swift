@@ -96,5 +96,6 @@ enum Queries {
         "dueDeliveries": dueDeliveries, "delivery": delivery, "nextDelivery": nextDelivery,
         "deliveriesOfJob": deliveriesOfJob,
         "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery,
+        "audit": audit, "auditOfSubject": auditOfSubject,
     ]
 }

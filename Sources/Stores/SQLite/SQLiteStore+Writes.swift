@@ -91,6 +91,7 @@ extension WriteTransaction {
         }
         if effect != .nothing { try update(stored, from: previous) }
         if let attempt = change.attempt { try apply(attempt, of: stored, at: change.at) }
+        if let entry = change.audit { try audit(entry) }
         switch effect {
         case .entered:
             let files =
