@@ -105,6 +105,7 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("privrje-station", ["Protocols", "Wire"]),
         Room("privrje-host", ["Protocols", "Wire"]),
         Room("http-parser", ["HTTPCore"]),
+        Room("telnet", ["Wire"]),
     ]
     package.targets += targets.map {
         .executableTarget(

@@ -7,7 +7,7 @@ struct PrivRJEClaimTests {
     private static func seeds(_ folder: String, _ octets: (Transcript) -> [UInt8]) throws -> [[UInt8]] {
         let beside = #filePath.replacing("/PrivRJE/", with: "/")
         return try corpus(beside: beside, folder).map(\.octets)
-            + Transcript.all(beside: beside).map { [0] + octets($0) }
+            + Transcript.all(beside: beside).filter { $0.name.hasPrefix("priv-rje") }.map { [0] + octets($0) }
     }
 
     /// Changes a few octets, or repeats or drops a part.

@@ -4,10 +4,12 @@ import Testing
 
 /// The dialogues of `Transcripts/` played to both machines; our side of them is the station.
 struct PrivRJETranscriptTests {
-    static let all = (try? Transcript.all(beside: #filePath.replacing("/PrivRJE/", with: "/"))) ?? []
+    static let all = ((try? Transcript.all(beside: #filePath.replacing("/PrivRJE/", with: "/"))) ?? []).filter {
+        $0.name.hasPrefix("priv-rje")
+    }
 
     @Test func `the dialogues of sections 3 and 9 are there`() {
-        #expect(Self.all.filter { $0.name.hasPrefix("priv-rje") }.count >= 2)
+        #expect(Self.all.count >= 2)
     }
 
     @Test(arguments: all, [Int.max, 1, 7])
