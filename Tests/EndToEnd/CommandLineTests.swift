@@ -4,7 +4,7 @@ import Testing
 @Suite struct CommandLineTests {
     @Test(arguments: [
         [], ["serve"], ["demo"], ["host"], ["submit"], ["status"], ["output"], ["list"], ["cancel"], ["watch"],
-        ["config", "check"],
+        ["config", "check"], ["verify"],
     ])
     func `every command explains itself with an example`(_ command: [String]) async throws {
         let result = try await Executable.run(command + ["--help"])
