@@ -4,7 +4,7 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore, AuditStore {
+package protocol JobStore: DeliveryStore, AuditStore, UnclaimedStore {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same

@@ -89,6 +89,8 @@ enum Queries {
 
     /// Every fixed query, for the test of their plans.
     static let all: [String: String] = [
+        "unclaimed": unclaimed, "unclaimedOfHost": unclaimedOfHost, "oneUnclaimed": oneUnclaimed,
+        "unclaimedBody": unclaimedBody,
         "job": job, "ownersWithSendable": ownersWithSendable, "sendable": sendable, "jobsBefore": jobsBefore,
         "hasRipe": hasRipe, "ripen": ripen,
         "underWay": underWay, "overdue": overdue, "attempts": attempts, "deck": deck, "spoolFiles": spoolFiles,

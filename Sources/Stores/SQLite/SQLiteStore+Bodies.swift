@@ -43,7 +43,7 @@ extension SQLiteStore {
         return try await spool.resume(part, durable: durable ?? 0, writer: writer)
     }
 
-    private func open(_ body: StoredBody) async throws(StoreError) -> any BodyReader {
+    func open(_ body: StoredBody) async throws(StoreError) -> any BodyReader {
         switch body.place {
         case .inline(let octets): InlineReader(hash: body.hash, content: octets)
         case .file: try await spool.reader(of: body)

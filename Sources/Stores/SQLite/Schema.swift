@@ -9,6 +9,7 @@ enum Schema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { try $0.execute(sql: first) }
         migrator.registerMigration("audit") { try $0.execute(sql: audit) }
+        migrator.registerMigration("unclaimed") { try $0.execute(sql: unclaimed) }
         return migrator
     }()
 

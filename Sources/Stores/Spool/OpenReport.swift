@@ -21,6 +21,7 @@ package struct OpenReport: Equatable, Sendable {
     package enum MissingBody: Hashable, Sendable {
         case deck(JobID)
         case spoolFile(JobID, Int)
+        case unclaimed(Int64)
     }
 
     package var isClean: Bool { removedTemporaries.isEmpty && unclaimedFiles.isEmpty && missingBodies.isEmpty }
@@ -60,6 +61,11 @@ extension SpoolFolder {
             """
         _ = try connection.rows(spoolFiles) { row in
             claim(try row.hash(0), .spoolFile(try row.jobID(1), row.int(2)))
+            return Never?.none
+        }
+        let streams = "SELECT hash, row FROM unclaimed INDEXED BY unclaimed_in_files WHERE body IS NULL"
+        _ = try connection.rows(streams) { row in
+            claim(try row.hash(0), .unclaimed(row.int64(1)))
             return Never?.none
         }
         report.unclaimedFiles = files.subtracting(claimed).sorted().compactMap { ContentHash(hex: $0) }
