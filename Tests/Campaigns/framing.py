@@ -1,6 +1,6 @@
 """Mutated requests to the gateway and to two reference parsers: what the gateway answers as a request must be framed alike by both.
 
-    python3 Tests/Campaigns/framing.py --port77 .build/debug/port77 --cases 5000 --seed 1
+    $(scripts/python-with framing h11 llhttp) Tests/Campaigns/framing.py --port77 .build/debug/port77 --cases 5000 --seed 1
 
 h11 and llhttp (PyPI) read the same octets as one stream. For every request that the gateway answered as such (200, 404, 405 of
 its routes) each reference must have seen the head of a request at the same place, or have refused the stream before it: being
