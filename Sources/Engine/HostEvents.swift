@@ -45,6 +45,7 @@ package struct HostEvents: Sendable {
     }
 
     private func append(_ type: String, _ words: String?, _ now: Timestamp) async throws(StoreError) {
-        _ = try await store.append(type: type, body: EventBody.host(type, host: host, words: words, at: now), at: now)
+        _ = try await store.append(
+            type: type, host: host, body: EventBody.host(type, host: host, words: words, at: now), at: now)
     }
 }

@@ -43,7 +43,8 @@ package struct DeliveryID: Hashable, Comparable, Sendable {
 }
 
 package enum DeliveryState: String, CaseIterable, Sendable {
-    case pending, delivered, dead, canceled
+    /// `paused`: its endpoint is disabled; `canceled`: its endpoint is deleted, or was that of one job and has gone.
+    case pending, delivered, dead, canceled, paused
 }
 
 /// One event on its way to one endpoint.
@@ -56,8 +57,16 @@ package struct Delivery: Equatable, Sendable {
     package let url: String
     /// Tries recorded so far.
     package let attempts: Int
+    package let target: DeliveryTarget
+    /// Asked for by hand: one try that changes no count, whatever the breaker says.
+    package let isExtra: Bool
 
-    package init(id: DeliveryID, event: Event, owner: Owner, endpoint: Int64, url: String, attempts: Int) {
+    package init(
+        id: DeliveryID, event: Event, owner: Owner, endpoint: Int64, url: String, attempts: Int,
+        target: DeliveryTarget = DeliveryTarget(), isExtra: Bool = false
+    ) {
+        self.target = target
+        self.isExtra = isExtra
         self.id = id
         self.event = event
         self.owner = owner
@@ -76,15 +85,33 @@ package struct DeliveryAttempt: Equatable, Sendable {
     package let result: String
     /// For the endpoint's owner; does not tell whether an internal port was open.
     package let detail: String?
+    /// From the beginning of the try to its end, the look-up of the name included.
     package let duration: Duration
+    package let timings: Timings
     package let address: String?
     /// The first 4 KiB of the answer.
     package let answer: [UInt8]
+    /// Asked for by hand.
+    package let isExtra: Bool
+
+    /// From the start of the request; nil for what was not reached.
+    package struct Timings: Equatable, Sendable {
+        package var connected: Duration?
+        package var secured: Duration?
+        package var firstByte: Duration?
+        package init(connected: Duration? = nil, secured: Duration? = nil, firstByte: Duration? = nil) {
+            self.connected = connected
+            self.secured = secured
+            self.firstByte = firstByte
+        }
+    }
 
     package init(
-        at: Timestamp, status: Int?, result: String, detail: String? = nil, duration: Duration, address: String? = nil,
-        answer: [UInt8] = []
+        at: Timestamp, status: Int?, result: String, detail: String? = nil, duration: Duration,
+        timings: Timings = Timings(), address: String? = nil, answer: [UInt8] = [], isExtra: Bool = false
     ) {
+        self.timings = timings
+        self.isExtra = isExtra
         self.at = at
         self.status = status
         self.result = result
@@ -99,6 +126,8 @@ package struct DeliveryResult: Equatable, Sendable {
     package let delivery: DeliveryID
     package let attempt: DeliveryAttempt
     package let next: Next
+    /// Set when its endpoint shall be disabled with it.
+    package let disables: Endpoint.DisabledReason?
 
     package enum Next: Equatable, Sendable {
         case delivered
@@ -106,7 +135,10 @@ package struct DeliveryResult: Equatable, Sendable {
         case dead
     }
 
-    package init(delivery: DeliveryID, attempt: DeliveryAttempt, next: Next) {
+    package init(
+        delivery: DeliveryID, attempt: DeliveryAttempt, next: Next, disables: Endpoint.DisabledReason? = nil
+    ) {
+        self.disables = disables
         self.delivery = delivery
         self.attempt = attempt
         self.next = next
@@ -117,15 +149,22 @@ package struct DeliveryRecord: Equatable, Sendable {
     package let id: DeliveryID
     package let eventID: String
     package let eventType: String
+    package let eventAt: Timestamp
+    package let job: JobID?
+    /// nil: made by `notify` of its job.
+    package let endpoint: EndpointID?
     package let url: String
     package let state: DeliveryState
     package let nextAt: Timestamp?
     package let attempts: [DeliveryAttempt]
 
     package init(
-        id: DeliveryID, eventID: String, eventType: String, url: String, state: DeliveryState, nextAt: Timestamp?,
-        attempts: [DeliveryAttempt]
+        id: DeliveryID, eventID: String, eventType: String, eventAt: Timestamp, job: JobID?, endpoint: EndpointID?,
+        url: String, state: DeliveryState, nextAt: Timestamp?, attempts: [DeliveryAttempt]
     ) {
+        self.eventAt = eventAt
+        self.job = job
+        self.endpoint = endpoint
         self.id = id
         self.eventID = eventID
         self.eventType = eventType

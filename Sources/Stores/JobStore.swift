@@ -4,7 +4,7 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore, AuditStore, UnclaimedStore {
+package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
@@ -70,7 +70,8 @@ package protocol JobStore: DeliveryStore, AuditStore, UnclaimedStore {
     func lastSequence() async throws(StoreError) -> Int64
 
     /// Appends an event that belongs to no job (`host.up`, ...).
-    func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event
+    /// - Parameter host: what it tells of, for endpoints that look at few hosts only.
+    func append(type: String, host: HostID?, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event
 
     /// Called after each commit with what it changed, in the order of the commits, on the store's thread: must be quick.
     func observe(_ observer: @escaping @Sendable ([Committed]) -> Void)
@@ -91,6 +92,9 @@ package protocol JobStore: DeliveryStore, AuditStore, UnclaimedStore {
 
 extension JobStore {
     package nonisolated func cachedJob(_ id: JobID) -> Job? { nil }
+    package func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event {
+        try await append(type: type, host: nil, body: body, at: time)
+    }
 }
 
 package enum StoreError: Error, Equatable {
@@ -160,9 +164,12 @@ package struct Submission: Sendable {
         package var url: String
         /// Exact types or trailing wildcards (`job.*`).
         package var events: [String]
-        package init(url: String, events: [String]) {
+        /// `whsec_`; nil: the gateway's.
+        package var secret: String?
+        package init(url: String, events: [String], secret: String? = nil) {
             self.url = url
             self.events = events
+            self.secret = secret
         }
     }
 

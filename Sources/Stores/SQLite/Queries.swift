@@ -64,7 +64,8 @@ enum Queries {
         WHERE state = 'pending' AND next_at <= ? ORDER BY next_at, id
         """
     static let delivery = """
-        SELECT d.id, d.attempts, d.endpoint, p.owner, p.url, e.sequence, e.id, e.type, e.job, e.at, e.body
+        SELECT d.id, d.attempts, d.endpoint, p.owner, p.url, e.sequence, e.id, e.type, e.job, e.at, e.body, d.once, p.id,
+            p.secrets
         FROM deliveries d CROSS JOIN events e ON e.sequence = d.event CROSS JOIN endpoints p ON p.row = d.endpoint
         WHERE d.id = ?
         """
@@ -72,19 +73,32 @@ enum Queries {
         SELECT next_at FROM deliveries INDEXED BY deliveries_due
         WHERE state = 'pending' AND next_at > ? ORDER BY next_at LIMIT 1
         """
-    static let deliveriesOfJob = """
-        SELECT d.id, e.id, e.type, p.url, d.state, d.next_at
-        FROM events e INDEXED BY events_by_job CROSS JOIN deliveries d ON d.event = e.sequence
-        CROSS JOIN endpoints p ON p.row = d.endpoint
-        WHERE e.job = ? ORDER BY e.sequence, d.id
-        """
     static let deliveryAttempts = """
-        SELECT at, status, result, detail, duration, address, answer FROM delivery_attempts
+        SELECT at, status, result, detail, duration, address, answer, connected, secured, first_byte, extra
+        FROM delivery_attempts
         WHERE delivery = ? ORDER BY number
         """
+    /// A try that counts. What was paused meanwhile stays so unless it is at its end; with an extra try still to come, the
+    /// result is kept as what that one comes back to.
     static let recordDelivery = """
-        UPDATE deliveries SET state = ?, next_at = ?, attempts = attempts + 1 WHERE id = ? AND state = 'pending'
-        RETURNING attempts, endpoint
+        UPDATE deliveries SET attempts = attempts + 1,
+            state = CASE WHEN ?1 != 'delivered' AND once IS NOT NULL THEN state
+                WHEN state = 'paused' AND ?1 = 'pending' THEN state ELSE ?1 END,
+            next_at = CASE WHEN ?1 != 'delivered' AND once IS NOT NULL THEN next_at
+                WHEN state = 'paused' THEN NULL ELSE ?2 END,
+            once = CASE WHEN ?1 = 'delivered' OR once IS NULL THEN NULL
+                WHEN once = 'paused' AND ?1 = 'pending' THEN once ELSE ?1 END,
+            once_at = CASE WHEN ?1 = 'delivered' OR once IS NULL OR once = 'paused' THEN NULL ELSE ?2 END
+        WHERE id = ?3 AND coalesce(once, state) IN ('pending', 'paused')
+        RETURNING attempts + extra, endpoint, state
+        """
+    static let deliveryState = "SELECT state, once FROM deliveries WHERE id = ?"
+    /// An extra try: it changes nothing unless it brought the event there.
+    static let recordExtra = """
+        UPDATE deliveries SET state = CASE WHEN ?1 = 'delivered' THEN ?1 ELSE once END,
+            next_at = CASE WHEN ?1 = 'delivered' THEN NULL ELSE once_at END, once = NULL, once_at = NULL, extra = extra + 1
+        WHERE id = ?2 AND state = 'pending' AND once IS NOT NULL
+        RETURNING attempts + extra, endpoint, state
         """
 
     /// Every fixed query, for the test of their plans.
@@ -96,8 +110,8 @@ enum Queries {
         "underWay": underWay, "overdue": overdue, "attempts": attempts, "deck": deck, "spoolFiles": spoolFiles,
         "spoolBody": spoolBody, "spoolPart": spoolPart, "events": events, "eventsOfJob": eventsOfJob,
         "dueDeliveries": dueDeliveries, "delivery": delivery, "nextDelivery": nextDelivery,
-        "deliveriesOfJob": deliveriesOfJob,
-        "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery,
+        "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery, "recordExtra": recordExtra,
+        "deliveryState": deliveryState,
         "audit": audit, "auditOfSubject": auditOfSubject,
-    ]
+    ].merging(ofEndpoints) { $1 }
 }

@@ -10,8 +10,10 @@ extension SQLiteStore {
         try await writer.write { try $0.apply(change) }
     }
 
-    package func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event {
-        try await writer.write { try $0.appendEvent(type: type, at: time, body: body) }
+    package func append(
+        type: String, host: HostID?, body: [UInt8], at time: Timestamp
+    ) async throws(StoreError) -> Event {
+        try await writer.write { try $0.appendEvent(type: type, host: host, at: time, body: body) }
     }
 
     package func setRefusal(_ refusal: HostRefusal?, of host: HostID) async throws(StoreError) {

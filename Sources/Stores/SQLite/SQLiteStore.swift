@@ -216,16 +216,14 @@ extension StoreMemory.Contents {
             }
             return Never?.none
         }
-        let active = "SELECT row, owner, events, job FROM endpoints INDEXED BY endpoints_active WHERE state = 'active'"
-        _ = try connection.rows(active) { row in
-            let endpoint = StoredEndpoint(
-                row: row.int64(0), owner: row.text(1), events: row.text(2).split(separator: " ").map(String.init))
-            if row.isNull(3) {
-                generalEndpoints.append(endpoint)
-            } else {
-                jobEndpoints[row.int64(3), default: []].append(endpoint)
-            }
+        _ = try connection.rows(Queries.activeJobEndpoints, []) { row in
+            jobEndpoints[row.int64(3), default: []].append(
+                StoredEndpoint(
+                    row: row.int64(0), owner: row.text(1), events: row.text(2).split(separator: " ").map(String.init)))
             return Never?.none
+        }
+        for stored in try connection.rows(Queries.activeEndpoints, [], { try StoredEndpoint($0) }) {
+            replace(stored.row, by: stored)
         }
     }
 }

@@ -10,6 +10,7 @@ enum Schema {
         migrator.registerMigration("1") { try $0.execute(sql: first) }
         migrator.registerMigration("audit") { try $0.execute(sql: audit) }
         migrator.registerMigration("unclaimed") { try $0.execute(sql: unclaimed) }
+        migrator.registerMigration("endpoints") { try $0.execute(sql: endpoints) }
         return migrator
     }()
 

@@ -7,12 +7,21 @@ struct StoredEndpoint {
     let owner: String
     /// Exact types or trailing wildcards.
     let events: [String]
+    var hosts: [HostID] = []
+    var labels: [Job.Label] = []
+    var target = DeliveryTarget()
 
-    func takes(_ type: String) -> Bool {
-        events.contains { pattern in
-            pattern.hasSuffix("*") ? type.utf8.starts(with: pattern.utf8.dropLast()) : pattern == type
-        }
+    func takes(type: String) -> Bool { events.contains { matches($0, type) } }
+
+    /// Events of no host pass a filter by host only when there is none; labels are asked of jobs alone.
+    func takes(host: HostID?, labels: [Job.Label]) -> Bool {
+        (hosts.isEmpty || host.map { hosts.contains($0) } ?? false) && self.labels.allSatisfy { labels.contains($0) }
     }
+}
+
+/// Whether a type of event is meant by a pattern: itself, or with a trailing wildcard.
+func matches(_ pattern: String, _ type: String) -> Bool {
+    pattern.hasSuffix("*") ? type.utf8.starts(with: pattern.utf8.dropLast()) : pattern == type
 }
 
 /// What the store keeps in memory of what it has committed. Written by the writer's thread after each commit, read by
@@ -38,12 +47,17 @@ final class StoreMemory: Sendable {
         var lastSequence: Int64 = 0
         /// Of jobs that have not ended, by job row.
         var jobEndpoints: [Int64: [StoredEndpoint]] = [:]
-        /// Endpoints of no single job.
-        var generalEndpoints: [StoredEndpoint] = []
+        /// Enabled endpoints of no single job, by owner.
+        var ownedEndpoints: [String: [StoredEndpoint]] = [:]
+        /// Of the same ones, by row.
+        var targets: [Int64: DeliveryTarget] = [:]
         var lastWrite: ContinuousClock.Instant?
     }
 
     let contents = Mutex(Contents())
+
+    /// What is sent to an enabled endpoint of an owner; nil for any other.
+    func target(ofRow row: Int64) -> DeliveryTarget? { contents.withLock { $0.targets[row] } }
 
     /// What a write or read gets instead of an answer.
     func writeRefusal() -> StoreError? {
@@ -71,8 +85,27 @@ final class StoreMemory: Sendable {
             contents.lastSequence = transaction.lastSequence
             for (row, endpoints) in transaction.newEndpoints { contents.jobEndpoints[row, default: []] += endpoints }
             for row in transaction.endedJobs { contents.jobEndpoints[row] = nil }
+            for (job, gone) in transaction.goneEndpoints {
+                contents.jobEndpoints[job]?.removeAll { gone.contains($0.row) }
+            }
+            for (row, change) in transaction.endpointChanges { contents.replace(row, by: change) }
             contents.lastWrite = .now
         }
+    }
+}
+
+extension StoreMemory.Contents {
+    mutating func replace(_ row: Int64, by endpoint: StoredEndpoint?) {
+        targets[row] = endpoint?.target
+        guard let endpoint else {
+            // Its owner is not known here: an endpoint that goes is rare.
+            for (owner, endpoints) in ownedEndpoints where endpoints.contains(where: { $0.row == row }) {
+                ownedEndpoints[owner] = endpoints.filter { $0.row != row }
+            }
+            return
+        }
+        let others = (ownedEndpoints[endpoint.owner] ?? []).filter { $0.row != row }
+        ownedEndpoints[endpoint.owner] = others + [endpoint]
     }
 }
 

@@ -14,6 +14,10 @@ final class WriteTransaction {
     private(set) var jobCounts: [StoreMemory.CountKey: Int] = [:]
     private(set) var deliveryCounts: [DeliveryState: Int] = [:]
     private(set) var newEndpoints: [Int64: [StoredEndpoint]] = [:]
+    /// Endpoints of jobs that take nothing any more, by job row.
+    private(set) var goneEndpoints: [Int64: Set<Int64>] = [:]
+    /// Endpoints of owners as this transaction leaves them; nil: they take nothing any more.
+    private(set) var endpointChanges: [Int64: StoredEndpoint?] = [:]
     private(set) var endedJobs: [Int64] = []
     private(set) var committed: [Committed] = []
     /// For the spool folder, when the commit is durable.
@@ -110,25 +114,42 @@ final class WriteTransaction {
     func insertEndpoint(_ request: Submission.NotifyRequest, of stored: StoredJob) throws {
         let owner = stored.job.owner.description
         try run(
-            "INSERT INTO endpoints (owner, url, events, job, state, created_at) VALUES (?, ?, ?, ?, 'active', ?)",
+            "INSERT INTO endpoints (owner, url, events, job, state, created_at, secrets) VALUES (?, ?, ?, ?, 'active', ?, ?)",
             [
                 .text(owner), .text(request.url), .text(request.events.joined(separator: " ")), .int(stored.row),
-                .time(stored.job.createdAt),
+                .time(stored.job.createdAt), .text(request.secret ?? ""),
             ])
         newEndpoints[stored.row, default: []].append(
             StoredEndpoint(row: connection.lastRow, owner: owner, events: request.events))
     }
 
+    /// What commits from now on see.
+    func publish(_ endpoint: StoredEndpoint?, row: Int64) { endpointChanges[row] = .some(endpoint) }
+
+    func forget(endpoint: Int64, ofJob job: Int64) { goneEndpoints[job, default: []].insert(endpoint) }
+
+    /// Endpoints that take events of an owner; of all owners for nil.
+    private func ownedEndpoints(_ owner: String?) -> [StoredEndpoint] {
+        let kept = memory.contents.withLock { contents in
+            owner.map { contents.ownedEndpoints[$0] ?? [] } ?? contents.ownedEndpoints.values.flatMap { $0 }
+        }
+        if endpointChanges.isEmpty { return kept }
+        let changed = endpointChanges.values.compactMap { $0 }.filter { owner == nil || $0.owner == owner }
+        return kept.filter { endpointChanges[$0.row] == nil } + changed
+    }
+
     /// The event of a job that entered its state, with a delivery for each endpoint that wants it.
     func appendEvent(of stored: StoredJob, previous: JobState?, files: [SpoolFile]) throws {
         let job = stored.job
-        let kept = memory.contents.withLock { ($0.jobEndpoints[stored.row] ?? [], $0.generalEndpoints) }
-        let owner = job.owner.description
-        let endpoints = kept.0 + (newEndpoints[stored.row] ?? []) + kept.1.filter { $0.owner == owner }
+        let ofJob =
+            memory.contents.withLock { $0.jobEndpoints[stored.row] ?? [] } + (newEndpoints[stored.row] ?? [])
+        let gone = goneEndpoints[stored.row] ?? []
         let (event, hasDeliveries) = try appendEvent(
-            type: EventBody.type(entering: job.state), job: job.id, at: job.changedAt,
-            body: EventBody.job(job, previous: previous, files: files), endpoints: endpoints)
-        if job.state.isFinal, kept.0.count + (newEndpoints[stored.row]?.count ?? 0) > 0 {
+            type: EventBody.type(entering: job.state), job: job.id, owner: nil, host: nil, at: job.changedAt,
+            body: EventBody.job(job, previous: previous, files: files),
+            endpoints: ofJob.filter { !gone.contains($0.row) }
+                + ownedEndpoints(job.owner.description).filter { $0.takes(host: job.host, labels: job.labels) })
+        if job.state.isFinal, !ofJob.isEmpty {
             try run(
                 "UPDATE endpoints SET state = CASE WHEN EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending "
                     + "WHERE endpoint = endpoints.row AND state = 'pending') THEN 'closed' ELSE 'done' END "
@@ -138,13 +159,23 @@ final class WriteTransaction {
         committed.append(Committed(job: job, event: event, hasDeliveries: hasDeliveries))
     }
 
-    /// An event of no job goes to every general endpoint that wants its type.
-    func appendEvent(type: String, at time: Timestamp, body: [UInt8]) throws -> Event {
-        let endpoints = memory.contents.withLock { $0.generalEndpoints }
-        let (event, hasDeliveries) = try appendEvent(type: type, job: nil, at: time, body: body, endpoints: endpoints)
+    /// An event of no job goes to every owner's endpoints that want its type, or to those of one owner.
+    /// - Parameter host: what it tells of, for endpoints that look at few hosts only.
+    @discardableResult
+    func appendEvent(
+        type: String, owner: Owner? = nil, host: HostID? = nil, at time: Timestamp, body: [UInt8]
+    ) throws -> Event {
+        let (event, hasDeliveries) = try appendEvent(
+            type: type, job: nil, owner: owner, host: host, at: time, body: body,
+            endpoints: ownedEndpoints(owner?.description).filter { $0.takes(host: host, labels: []) })
         committed.append(Committed(job: nil, event: event, hasDeliveries: hasDeliveries))
         return event
     }
+
+    /// Deliveries became due without an event.
+    func noteDeliveries() { committed.append(Committed(job: nil, event: nil, hasDeliveries: true)) }
+
+    var lastRow: Int64 { connection.lastRow }
 
     /// A change of a row without an event.
     func note(_ job: Job) { committed.append(Committed(job: job, event: nil, hasDeliveries: false)) }
@@ -152,19 +183,20 @@ final class WriteTransaction {
     func finish(_ part: SpoolPart) { finishedParts.append(part) }
 
     private func appendEvent(
-        type: String, job: JobID?, at time: Timestamp, body: [UInt8], endpoints: [StoredEndpoint]
+        type: String, job: JobID?, owner: Owner?, host: HostID?, at time: Timestamp, body: [UInt8],
+        endpoints: [StoredEndpoint]
     ) throws -> (Event, hasDeliveries: Bool) {
         let event = Event(
             sequence: lastSequence + 1, id: "evt_\(JobID(at: time))", type: type, job: job, at: time, body: body)
         try run(
-            "INSERT INTO events (sequence, id, type, job, at, body) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (sequence, id, type, job, owner, host, at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                .int(event.sequence), .text(event.id), .text(type), job.map { .id($0) } ?? .null, .time(time),
-                .blob(body),
+                .int(event.sequence), .text(event.id), .text(type), job.map { .id($0) } ?? .null,
+                .optional(owner?.description), .optional(host?.description), .time(time), .blob(body),
             ])
         lastSequence = event.sequence
         var hasDeliveries = false
-        for endpoint in endpoints where endpoint.takes(type) {
+        for endpoint in endpoints where endpoint.takes(type: type) {
             try run(
                 "INSERT INTO deliveries (event, endpoint, state, next_at, attempts) VALUES (?, ?, 'pending', ?, 0)",
                 [.int(event.sequence), .int(endpoint.row), .time(time)])
