@@ -105,6 +105,8 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("privrje-station", ["Protocols", "Wire"]),
         Room("privrje-host", ["Protocols", "Wire"]),
         Room("http-parser", ["HTTPCore"]),
+        Room("netrjs-station", ["Protocols"]),
+        Room("netrjs-host", ["Protocols"]),
         Room("telnet", ["Wire"]),
     ]
     package.targets += targets.map {

@@ -1,0 +1,1 @@
+../../ProtocolsTests/NETRJS/NETRJSClaim.swift
