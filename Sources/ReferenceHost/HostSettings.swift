@@ -4,6 +4,8 @@ package import Lines
 package struct HostSettings: Sendable {
     /// `--listen`: where PRIV-RJE is served. Port 0 means a free one.
     package var listen = SocketAddress(.loopback, port: 77)
+    /// `--rfc407`: RFC 407 as well, on the same queue and spool; nil: not served.
+    package var rfc407: RFC407HostSettings?
     /// `--user NAME:PASSWORD`, at least one. An empty password means that USER alone signs on.
     package var users: [User] = []
     /// `--operator NAME`: who may start and stop initiators and sees everybody's jobs. When nobody is named, every user
