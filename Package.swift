@@ -108,6 +108,7 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("netrjs-station", ["Protocols"]),
         Room("netrjs-host", ["Protocols"]),
         Room("telnet", ["Wire"]),
+        Room("probe", ["Protocols"]),
     ]
     package.targets += targets.map {
         .executableTarget(

@@ -51,6 +51,7 @@ package final class Gateway: Sendable {
         addOutputRoutes(to: &router)
         addEventRoutes(to: &router)
         addHostRoutes(to: &router)
+        addUnclaimedRoutes(to: &router)
         addSystemRoutes(to: &router)
         return router
     }

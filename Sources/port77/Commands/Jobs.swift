@@ -161,11 +161,11 @@ struct Watch: ParsableCommand {
     }
 }
 
-private func padded(_ text: String, _ width: Int) -> String {
+func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(1, width - text.count))
 }
 
-private func words(_ value: JSONValue) -> String {
+func words(_ value: JSONValue) -> String {
     switch value {
     case .string(let text): text
     case .int(let number): String(number)

@@ -1,0 +1,1 @@
+../../ProtocolsTests/Probe/ProbeClaim.swift
