@@ -39,7 +39,7 @@ let rooms: [Room] = [
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
-    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Engine", crypto, logging]),
+    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", crypto, logging]),
     Room("ReferenceHost", ["CSystem", "Wire", "Lines", "Protocols", "Jobs", crypto, logging]),
 ]
 

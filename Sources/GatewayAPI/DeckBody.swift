@@ -164,7 +164,9 @@ struct DeckBody {
     ) async throws {
         switch event {
         case .part(let begun):
-            let known = SubmitFields.names.contains(begun.name) || begun.name.hasPrefix("label.")
+            let known =
+                SubmitFields.names.contains(begun.name) || NotifyFields.names.contains(begun.name)
+                || begun.name.hasPrefix("label.")
             if begun.name == "deck" || begun.name == "file" {
                 try await deck.begin(fields)
                 part = .deck
@@ -296,18 +298,21 @@ extension SubmitFields {
     }
 
     private mutating func takeNotify(_ value: JSONValue) {
-        if let url = value.string { return takeNotify(url, events: Self.notifiedEvents, from: .json) }
+        if let url = value.string { return takeNotify(url, events: nil, secret: nil, from: .json) }
         guard let members = value.members, let url = value["url"]?.string else {
-            return fault("notify", "it must be a URL, or {url, events}, or a list of them.", .json)
+            return fault("notify", "it must be a URL, or {url, events, secret}, or a list of them.", .json)
         }
-        for member in members where member.name != "url" && member.name != "events" {
+        for member in members where !["url", "events", "secret"].contains(member.name) {
             fault("notify.\(member.name.prefix(64))", "there is no such member.", .json)
         }
-        let events = value["events"]?.elements?.map { $0.string ?? "" } ?? Self.notifiedEvents
         if let given = value["events"], given.elements?.isEmpty ?? true {
             return fault("notify.events", "it must be a list of types of events.", .json)
         }
-        takeNotify(url, events: events, from: .json)
+        if let given = value["secret"], given.string == nil {
+            return fault("notify.secret", "it must be a string.", .json)
+        }
+        let events = value["events"]?.elements?.map { $0.string ?? "" }
+        takeNotify(url, events: events, secret: value["secret"]?.string, from: .json)
     }
 }
 

@@ -52,6 +52,7 @@ package final class Gateway: Sendable {
         addEventRoutes(to: &router)
         addHostRoutes(to: &router)
         addUnclaimedRoutes(to: &router)
+        addWebhookRoutes(to: &router)
         addSystemRoutes(to: &router)
         return router
     }

@@ -46,6 +46,8 @@ package struct GatewaySettings: Sendable {
     package var identify: @Sendable (Request) throws -> Caller = { _ in .local }
     /// Throws when a webhook may not go to this URL; what it throws is told to the client.
     package var checkNotify: @Sendable (String) throws -> Void = { _ in }
+    /// What is asked of the webhook sender.
+    package var webhooks = WebhookServices()
 
     /// The description served at `/openapi.json`.
     package var openAPI: [UInt8] = []

@@ -21,9 +21,6 @@ extension Gateway {
         router.route(.post, "/v1/jobs/{id}/release", "releaseJob") { [self] request, _ in
             try await change(request) { ($0.state == .queued ? "nothing" : "released", try await desk.release($0.id)) }
         }
-        router.route(.get, "/v1/jobs/{id}/deliveries", "listDeliveries") { [self] request, _ in
-            try await listDeliveries(request)
-        }
     }
 
     /// The largest deck of any host, in the JSON or form around it.
@@ -226,63 +223,5 @@ extension Gateway {
         json.endObject()
         return .json(
             json.bytes, fields: ["Cache-Control": "no-store", "Link": links.joined(separator: ", "), "Vary": "Accept"])
-    }
-
-    // MARK: deliveries
-
-    private func listDeliveries(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
-        _ = try QueryReader(request)
-        let job = try await job(request, caller)
-        var json = JSONWriter()
-        json.beginObject()
-        json.key("items")
-        json.beginArray()
-        for delivery in try await desk.store.deliveries(of: job.id) { write(delivery, to: &json) }
-        json.endArray()
-        json.endObject()
-        return .json(json.bytes, fields: ["Cache-Control": "no-store"])
-    }
-
-    private func write(_ delivery: DeliveryRecord, to json: inout JSONWriter) {
-        json.beginObject()
-        json.key("id")
-        json.string("\(delivery.id.value)")
-        json.key("event_id")
-        json.string(delivery.eventID)
-        json.key("event_type")
-        json.string(delivery.eventType)
-        json.key("url")
-        json.string(delivery.url)
-        json.key("state")
-        json.string(delivery.state.rawValue)
-        if let next = delivery.nextAt, delivery.state == .pending {
-            json.key("next_at")
-            json.string(next.rfc3339)
-        }
-        json.key("attempts")
-        json.beginArray()
-        for attempt in delivery.attempts {
-            json.beginObject()
-            json.key("at")
-            json.string(attempt.at.rfc3339)
-            json.key("result")
-            json.string(attempt.result)
-            if let status = attempt.status {
-                json.key("status")
-                json.int(status)
-            }
-            if let detail = attempt.detail {
-                json.key("detail")
-                json.string(detail)
-            }
-            json.key("duration_ms")
-            json.int(
-                attempt.duration.components.seconds * 1000 + attempt.duration.components.attoseconds
-                    / 1_000_000_000_000_000)
-            json.endObject()
-        }
-        json.endArray()
-        json.endObject()
     }
 }

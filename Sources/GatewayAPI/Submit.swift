@@ -5,7 +5,7 @@ import Jobs
 import Stores
 
 extension Gateway {
-    private static let submitParameters = SubmitFields.names.union(["until"])
+    private static let submitParameters = SubmitFields.names.union(["until"]).union(NotifyFields.queryNames)
 
     /// - Parameter key: of the path of `PUT /v1/jobs/{key}`.
     func submit(_ request: Request, _ body: RequestBody, key pathKey: String?) async throws -> Response {
@@ -20,6 +20,7 @@ extension Gateway {
         for item in query.parameters.items where item.name != "until" {
             fields.take(item.name, item.value, from: .query)
         }
+        if let secret = request["notify-secret"] { fields.take(NotifyFields.secretName, secret, from: .header) }
         // What the query has wrong is told before the deck is read.
         var check = fields
         _ = try check.options(for: caller, settings)

@@ -12,7 +12,7 @@ struct SubmitFields {
     ]
 
     enum Place {
-        case query, json, form
+        case query, json, form, header
 
         func pointer(_ name: String) -> String? {
             self == .json ? "/" + name.split(separator: ".", maxSplits: 1).joined(separator: "/") : nil
@@ -22,12 +22,9 @@ struct SubmitFields {
     private(set) var host: String?
     private(set) var form: DeckForm?
     private var values: [String: (text: String, place: Place)] = [:]
-    private var notify: [Submission.NotifyRequest] = []
+    private var notify = NotifyFields()
     private var labels: [Job.Label] = []
     private var faults: [Problem.Item] = []
-
-    /// Final states: what a caller who hands in a URL waits for.
-    static let notifiedEvents = ["job.completed", "job.failed", "job.rejected", "job.canceled", "job.expired"]
 
     mutating func fault(_ name: String, _ detail: String, _ place: Place) {
         guard faults.count < 20 else { return }
@@ -38,7 +35,7 @@ struct SubmitFields {
     /// Takes one option as text. `label.K` is a label.
     mutating func take(_ name: String, _ text: String, from place: Place) {
         if name.hasPrefix("label.") { return takeLabel(String(name.dropFirst("label.".count)), text, from: place) }
-        if name == "notify" { return takeNotify(text, events: Self.notifiedEvents, from: place) }
+        if NotifyFields.names.contains(name) { return takeNotify(name, text, from: place) }
         guard values[name] == nil else { return fault(name, "given twice.", place) }
         values[name] = (text, place)
         if name == "host" { host = text }
@@ -62,19 +59,12 @@ struct SubmitFields {
         labels.append(Job.Label(key: key, value: value))
     }
 
-    mutating func takeNotify(_ url: String, events: [String], from place: Place) {
-        guard (1...2048).contains(url.utf8.count) else {
-            return fault("notify", "it must be a URL of at most 2048 octets.", place)
-        }
-        for event in events where !Self.isEventPattern(event) {
-            return fault("notify", "\"\(event.prefix(64))\" is no type of event, as job.completed or job.*", place)
-        }
-        notify.append(.init(url: url, events: events))
+    private mutating func takeNotify(_ name: String, _ text: String, from place: Place) {
+        if let words = notify.take(name, text) { fault(name, words, place) }
     }
 
-    private static func isEventPattern(_ text: String) -> Bool {
-        if text == "*" || text == "job.*" { return true }
-        return text.hasPrefix("job.") && JobState(rawValue: String(text.dropFirst(4))) != nil
+    mutating func takeNotify(_ url: String, events: [String]?, secret: String?, from place: Place) {
+        for (name, words) in notify.take(url, events: events, secret: secret) { fault(name, words, place) }
     }
 
     private static func isPlain(_ text: String) -> Bool {
@@ -104,15 +94,19 @@ struct SubmitFields {
         }
         options.labels = labels.sorted { $0.key < $1.key }
         if labels.count > settings.mostLabels { fault("labels", "at most \(settings.mostLabels).", .json) }
-        if notify.count > settings.mostNotifyURLs { fault("notify", "at most \(settings.mostNotifyURLs) URLs.", .json) }
-        for request in notify {
+        let requests = notify.requests
+        if requests.count > settings.mostNotifyURLs {
+            fault("notify", "at most \(settings.mostNotifyURLs) URLs.", .json)
+        }
+        if let name = notify.orphan { fault(name, "it goes with notify, of which there is none.", .query) }
+        for request in requests {
             do {
                 try settings.checkNotify(request.url)
             } catch {
                 fault("notify", "\(error)", .query)
             }
         }
-        options.notify = notify
+        options.notify = requests
         if let first = faults.first {
             throw Problem(
                 .invalidField, faults.count == 1 ? first.detail : "\(faults.count) fields are not valid.",
@@ -140,7 +134,7 @@ struct SubmitFields {
     var canonical: String {
         var lines = values.map { "\($0.key)=\($0.value.text)" }
         lines += labels.map { "label.\($0.key)=\($0.value)" }
-        lines += notify.map { "notify=\($0.url) \($0.events.joined(separator: " "))" }
+        lines += notify.requests.map { "notify=\($0.url) \($0.events.joined(separator: " ")) \($0.secret ?? "")" }
         return lines.sorted().joined(separator: "\u{0}")
     }
 }

@@ -148,8 +148,38 @@ struct DescriptionTests {
             }
             _ = try await rig.call(method, path, [("Accept", "text/plain")], body: Array(Decks.hello.utf8))
         }
+        try await exerciseWebhooks(rig)
         _ = try await rig.call("POST", "/v1/hosts/demo/retry")
         _ = try await rig.call("POST", "/v1/hosts/no/retry")
+    }
+
+    private func exerciseWebhooks(_ rig: Rig) async throws {
+        let made = try await rig.post(
+            "/v1/webhooks", #"{"url":"https://a.example/"}"#, ("Content-Type", "application/json"))
+        let job = try await rig.submit()
+        try await rig.run(job.id)
+        let id = made.json["id"]?.string ?? ""
+        let listed = try await rig.get("/v1/webhooks/\(id)/deliveries?limit=1")
+        let delivery = listed.json["items"]?.elements?.first?["id"]?.string ?? "1"
+        for target in ["/v1/webhooks/\(id)", "/v1/webhooks/nope"] {
+            for (method, path) in [
+                ("GET", ""), ("PATCH", ""), ("POST", "/rotate"), ("POST", "/test"), ("GET", "/deliveries"),
+                ("POST", "/recover"), ("DELETE", ""),
+            ] {
+                for body in [#"{"since":"2026-01-01T00:00:00Z"}"#, "{}", "{", String(repeating: " ", count: 70_000)] {
+                    for fields in [[("Content-Type", "application/json"), ("If-Match", "\"x\"")], [], [("Content-Type", "text/x")]] {
+                        let octets = method == "GET" ? nil : Array(body.utf8)
+                        _ = try? await rig.call(method, target + path, fields, body: octets)
+                    }
+                }
+            }
+        }
+        for path in ["/v1/deliveries/\(delivery)", "/v1/deliveries/0"] {
+            _ = try await rig.get(path)
+            _ = try await rig.call("POST", path + "/redeliver")
+        }
+        _ = try await rig.get("/v1/webhook-keys")
+        _ = try await rig.get("/v1/jobs/\(job.id)/receipt")
     }
 
     @Test func `every answer that was seen is described with status and media type`() async throws {

@@ -1,0 +1,290 @@
+import ArgumentParser
+import Wire
+
+/// `port77 webhooks …`: the endpoints of `/v1/webhooks` from the command line.
+struct WebhookCommands: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "webhooks", abstract: "Receivers that are called for every job, and what was sent to them.",
+        discussion: """
+            Example:  port77 webhooks add https://ci.example/hook --event 'job.*' --v1a
+                      port77 webhooks test wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2
+            """,
+        subcommands: [
+            ListAll.self, Add.self, Show.self, Change.self, Remove.self, Rotate.self, Test.self, Deliveries.self,
+            Redeliver.self, Recover.self,
+        ])
+
+    struct ListAll: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List receivers, newest first.", discussion: "Example:  port77 webhooks list"
+        )
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let answer = try client.ask("GET", "/v1/webhooks?limit=500")
+            if client.json { return printOctets(answer.body + [0x0A]) }
+            print("\(padded("ID", 30))\(padded("STATE", 10))\(padded("MODE", 24))URL")
+            for endpoint in answer.json?["items"]?.elements ?? [] {
+                let column = { (name: String, width: Int) in padded(endpoint[name].map(words) ?? "-", width) }
+                print(column("id", 30) + column("state", 10) + column("mode", 24) + (endpoint["url"]?.string ?? ""))
+            }
+        }
+    }
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a receiver. Its secret is printed once: keep it.",
+            discussion: "Example:  port77 webhooks add https://ci.example/hook --event job.completed --event job.failed"
+        )
+
+        @Argument(help: "Where it is called.")
+        var url: String
+
+        @OptionGroup var wishes: EndpointOptions
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let answer = try client.ask("POST", "/v1/webhooks", json: try wishes.document(url: url))
+            if client.json { return printOctets(answer.body + [0x0A]) }
+            print("\(padded("id", 9))\(answer.json?["id"]?.string ?? "")")
+            print("\(padded("secret", 9))\(answer.json?["secret"]?.string ?? "")")
+            print("\(padded("state", 9))\(answer.json?["state"]?.string ?? "")")
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one receiver.", discussion: "Example:  port77 webhooks show wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2")
+
+        @Argument(help: "The receiver's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            try client.show(try client.ask("GET", "/v1/webhooks/\(percentEncoded(id))"))
+        }
+    }
+
+    struct Change: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change a receiver; what is not named stays as it is.",
+            discussion: "Example:  port77 webhooks change wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --event 'job.*' --enable")
+
+        @Argument(help: "The receiver's ID.")
+        var id: String
+
+        @Option(help: "Where it is called.")
+        var url: String?
+
+        @Flag(help: "Call it (again), or no longer.")
+        var calling: Calling?
+
+        @OptionGroup var wishes: EndpointOptions
+        @OptionGroup var client: ClientOptions
+
+        enum Calling: String, EnumerableFlag { case enable, disable }
+
+        func run() throws {
+            let document = try wishes.document(url: url, isEnabled: calling.map { $0 == .enable })
+            try client.show(try client.ask("PATCH", "/v1/webhooks/\(percentEncoded(id))", json: document))
+        }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a receiver; what is on its way there is canceled.",
+            discussion: "Example:  port77 webhooks remove wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2")
+
+        @Argument(help: "The receiver's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            _ = try client.ask("DELETE", "/v1/webhooks/\(percentEncoded(id))")
+            if !client.json { print("removed") }
+        }
+    }
+
+    struct Rotate: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a new secret; the old one signs as well for a while.",
+            discussion: "Example:  port77 webhooks rotate wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --overlap 3600")
+
+        @Argument(help: "The receiver's ID.")
+        var id: String
+
+        @Option(help: "Seconds that the old secret signs as well, at most 604800.")
+        var overlap = 86_400
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            var json = JSONWriter()
+            json.beginObject()
+            json.key("overlap")
+            json.int(overlap)
+            json.endObject()
+            let answer = try client.ask("POST", "/v1/webhooks/\(percentEncoded(id))/rotate", json: json.bytes)
+            if client.json { return printOctets(answer.body + [0x0A]) }
+            print("\(padded("secret", 11))\(answer.json?["secret"]?.string ?? "")")
+            print("\(padded("old until", 11))\(answer.json?["old_secret_until"]?.string ?? "")")
+        }
+    }
+
+    struct Test: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Call a receiver once, now, and say what it answered.",
+            discussion: """
+                Example:  port77 webhooks test wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2
+
+                Exit codes: 0 it took the call, 1 it did not.
+                """)
+
+        @Argument(help: "The receiver's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let answer = try client.ask("POST", "/v1/webhooks/\(percentEncoded(id))/test")
+            if client.json {
+                printOctets(answer.body + [0x0A])
+            } else if let attempt = answer.json?["attempt"] {
+                print(DeliveryWords.line(of: attempt))
+            }
+            if answer.json?["delivered"]?.bool != true { throw ExitCode(1) }
+        }
+    }
+}
+
+/// What a receiver is told and how, for `add` and `change`.
+struct EndpointOptions: ParsableArguments {
+    @Option(help: "A type of event, job.completed, job.* or host.down. May be given again. (default: ends of jobs)")
+    var event: [String] = []
+
+    @Option(help: "Only jobs on this host, and this host. May be given again.")
+    var onlyHost: [String] = []
+
+    @Option(help: "KEY=VALUE: only jobs with this label. May be given again.")
+    var onlyLabel: [String] = []
+
+    @Option(help: "standard, cloudevents-binary or cloudevents-structured.")
+    var mode: String?
+
+    @Flag(help: "Sign by the gateway's public key as well (v1a).")
+    var v1a = false
+
+    @Option(help: "none, handshake or challenge.")
+    var verification: String?
+
+    @Option(help: "'NAME: VALUE', sent along. May be given again.")
+    var header: [String] = []
+
+    @Option(help: "Seconds before each try, with commas between: 0,5,300.")
+    var schedule: String?
+
+    @Option(help: "Calls a minute at most.")
+    var rate: Int?
+
+    @Option(help: "Calls at a time at most, 1 to 32.")
+    var concurrency: Int?
+
+    @Option(help: "A note for yourself.")
+    var description: String?
+
+    func document(url: String?, isEnabled: Bool? = nil) throws -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        let texts = [("url", url), ("mode", mode), ("verification", verification), ("description", description)]
+        for (name, text) in texts {
+            guard let text else { continue }
+            json.key(name)
+            json.string(text)
+        }
+        for (name, number) in [("rate", rate), ("concurrency", concurrency)] {
+            guard let number else { continue }
+            json.key(name)
+            json.int(number)
+        }
+        for (name, list) in [("events", event), ("signatures", v1a ? ["v1", "v1a"] : [])] where !list.isEmpty {
+            json.key(name)
+            json.beginArray()
+            for text in list { json.string(text) }
+            json.endArray()
+        }
+        if !onlyHost.isEmpty || !onlyLabel.isEmpty {
+            json.key("filter")
+            json.beginObject()
+            if !onlyHost.isEmpty {
+                json.key("hosts")
+                json.beginArray()
+                for host in onlyHost { json.string(host) }
+                json.endArray()
+            }
+            if !onlyLabel.isEmpty {
+                json.key("labels")
+                try write(pairs: onlyLabel, separator: "=", "--only-label takes KEY=VALUE", to: &json)
+            }
+            json.endObject()
+        }
+        if !header.isEmpty {
+            json.key("headers")
+            try write(pairs: header, separator: ":", "--header takes 'NAME: VALUE'", to: &json)
+        }
+        if let schedule {
+            json.key("schedule")
+            json.beginArray()
+            for entry in schedule.split(separator: ",") {
+                guard let seconds = Int(entry) else { throw ValidationError("--schedule takes seconds: 0,5,300") }
+                json.int(seconds)
+            }
+            json.endArray()
+        }
+        if let isEnabled {
+            json.key("enabled")
+            json.bool(isEnabled)
+        }
+        json.endObject()
+        return json.bytes
+    }
+
+    private func write(
+        pairs: [String], separator: Character, _ rule: String, to json: inout JSONWriter
+    ) throws {
+        json.beginObject()
+        for pair in pairs {
+            guard let at = pair.firstIndex(of: separator) else { throw ValidationError(rule) }
+            json.key(String(pair[..<at]))
+            json.string(String(pair[pair.index(after: at)...].drop { $0 == " " }))
+        }
+        json.endObject()
+    }
+}
+
+extension ClientOptions {
+    func ask(_ method: String, _ target: String, json: [UInt8]) throws -> GatewayClient.Answer {
+        try ask(method, target, fields: ["Content-Type": "application/json"], body: json)
+    }
+
+    /// One receiver, a line for each member.
+    fileprivate func show(_ answer: GatewayClient.Answer) throws {
+        if json { return printOctets(answer.body + [0x0A]) }
+        for member in answer.json?.members ?? [] where member.name != "links" {
+            let text: String
+            switch member.value {
+            case .array(let elements): text = elements.map(words).joined(separator: " ")
+            case .object(let members):
+                text = members.map { member in
+                    let inside = member.value.elements?.map(words).joined(separator: " ")
+                    let pairs = member.value.members?.map { "\($0.name)=\(words($0.value))" }.joined(separator: " ")
+                    return "\(member.name): \(inside ?? pairs ?? words(member.value))"
+                }.joined(separator: "; ")
+            case let value: text = words(value)
+            }
+            print("\(padded(member.name, 19))\(text)")
+        }
+    }
+}
