@@ -167,7 +167,9 @@ struct DescriptionTests {
                 ("POST", "/recover"), ("DELETE", ""),
             ] {
                 for body in [#"{"since":"2026-01-01T00:00:00Z"}"#, "{}", "{", String(repeating: " ", count: 70_000)] {
-                    for fields in [[("Content-Type", "application/json"), ("If-Match", "\"x\"")], [], [("Content-Type", "text/x")]] {
+                    for fields in [
+                        [("Content-Type", "application/json"), ("If-Match", "\"x\"")], [], [("Content-Type", "text/x")],
+                    ] {
                         let octets = method == "GET" ? nil : Array(body.utf8)
                         _ = try? await rig.call(method, target + path, fields, body: octets)
                     }

@@ -60,6 +60,7 @@ final class RunningGateway: Sendable {
         settings.checkNotify = { url in
             do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
+        settings.webhooks = WebhookServices(deliveries)
         if let folder = Resources.folder("public", holding: "index.html", given: configuration.publicFolder) {
             settings.assets = Assets(folder: folder)
         } else {
