@@ -9,16 +9,20 @@ package final class Request: Sendable {
     /// The client's address, or that of the proxy before us.
     package let peer: SocketAddress?
     package let isTLS: Bool
+    /// Who the client is by its certificate, where the listener asks for one.
+    package let tlsPeer: TLSPeer?
     private let number: UInt64
 
     init(
-        head: RequestHead, route: Route, parameters: [String], peer: SocketAddress?, isTLS: Bool, number: UInt64
+        head: RequestHead, route: Route, parameters: [String], peer: SocketAddress?, isTLS: Bool,
+        tlsPeer: TLSPeer?, number: UInt64
     ) {
         self.head = head
         self.route = route
         self.parameterValues = parameters
         self.peer = peer
         self.isTLS = isTLS
+        self.tlsPeer = tlsPeer
         self.number = number
     }
 

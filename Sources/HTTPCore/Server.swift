@@ -24,6 +24,8 @@ package final class Server: Sendable {
         /// Sent with every answer, problems included, unless the answer has that field itself.
         package var fields: Fields = [:]
         package var tls: TLSServerSettings?
+        /// Addresses whose connections begin with a PROXY v2 header. nil: none.
+        package var isProxy: (@Sendable (IPAddress) -> Bool)?
         /// Called on a loop for every answer. Must be quick.
         package var answered: (@Sendable (AnsweredRequest) -> Void)?
         /// A handler threw what is no `Problem`, or answered what cannot be sent; the client sees 500. For the log.
@@ -49,22 +51,35 @@ package final class Server: Sendable {
     /// - Returns: the address, with the port the kernel chose when 0 was asked for.
     @discardableResult
     package func listen(on address: SocketAddress) throws(LineError) -> SocketAddress {
+        try open(.address(address)).localAddress
+    }
+
+    /// As above, at any kind of place. TLS is for addresses only: a socket of the file system has its mode.
+    ///
+    /// - Returns: the place, with the port the kernel chose when 0 was asked for.
+    @discardableResult
+    package func listen(at place: ListenPlace) throws(LineError) -> ListenPlace {
+        try open(place).place
+    }
+
+    private func open(_ place: ListenPlace) throws(LineError) -> Listener {
         var settings = Listener.Settings()
         settings.mostConnections = options.limits.connections
         settings.mostPerClient = options.limits.connectionsPerAddress
-        settings.tls = options.tls
+        if case .path = place {} else { settings.tls = options.tls }
+        settings.isProxy = options.isProxy
         let contexts = contexts
         @Sendable func context(of connection: Connection) -> ServerContext {
             contexts.first { $0.loop === connection.loop } ?? contexts[0]
         }
-        let listener = try Listener.listen(on: address, loops: contexts.map(\.loop), settings: settings) {
+        let listener = try Listener.listen(at: place, loops: contexts.map(\.loop), settings: settings) {
             connection, _ in
             RefusedConnection(connection, context: context(of: connection))
         } accepted: {
             ServerConnection($0, context: context(of: $0))
         }
         listeners.withLock { $0.append(listener) }
-        return listener.localAddress
+        return listener
     }
 
     /// Connections being served, on all addresses.

@@ -23,7 +23,7 @@ extension ServerConnection {
             current?.route = route.name
             let request = Request(
                 head: head, route: route, parameters: parameters, peer: connection.peer, isTLS: connection.isTLS,
-                number: current?.number ?? 0)
+                tlsPeer: connection.tlsPeer, number: current?.number ?? 0)
             admit(request)
         }
     }

@@ -20,6 +20,9 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
     private var socket: ListeningSocket?
     private var isWatching = false
     private var retry: LoopTimer?
+    private var greetings: [ObjectIdentifier: ProxyGreeting] = [:]
+    /// Proxied connections that may wait for their header at a time.
+    private static let mostGreetings = 1024
 
     init(
         socket: ListeningSocket, loop: EventLoop, settings: Listener.Settings, admissions: Admissions,
@@ -104,8 +107,31 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
             default: return false
             }
         }
-        admit(descriptor, SocketAddress(storage))
+        let peer = SocketAddress(storage)
+        if let peer, settings.isProxy?(peer.ip) == true {
+            greet(descriptor, proxy: peer)
+        } else {
+            admit(descriptor, peer)
+        }
         return true
+    }
+
+    private func greet(_ descriptor: CInt, proxy: SocketAddress) {
+        guard greetings.count < Acceptor.mostGreetings else {
+            Glibc.close(descriptor)
+            return
+        }
+        let greeting = ProxyGreeting(descriptor: descriptor, loop: loop) { [weak self] greeting, descriptor, header in
+            guard let self, let header else {
+                Glibc.close(descriptor)
+                self?.greetings[ObjectIdentifier(greeting)] = nil
+                return
+            }
+            greetings[ObjectIdentifier(greeting)] = nil
+            admit(descriptor, header.client ?? proxy)
+        }
+        greetings[ObjectIdentifier(greeting)] = greeting
+        greeting.start()
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?) {

@@ -58,6 +58,8 @@ package final class Connection: TimerNode, DescriptorHandler, @unchecked Sendabl
     /// The other end, IPv4 as such even when the socket is IPv6.
     package let peer: SocketAddress?
     package let isTLS: Bool
+    /// Who the peer is by its certificate; nil before the handshake, and when it showed none.
+    package var tlsPeer: TLSPeer? { tls?.peer }
     package var highWatermark = 256 * 1024
     package var lowWatermark = 64 * 1024
 

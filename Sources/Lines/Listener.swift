@@ -2,7 +2,8 @@ import CSystem
 import Glibc
 import Synchronization
 
-/// One address listened on by every loop of a group: a socket each, between which the kernel spreads the connections.
+/// One place listened on by every loop of a group: an address with a socket for each loop, between which the kernel spreads
+/// the connections, or one socket that all loops watch.
 ///
 /// An accepted connection stays on the loop that accepted it.
 package final class Listener: Sendable {
@@ -17,6 +18,11 @@ package final class Listener: Sendable {
         /// accepted (total limit), or the connection is dropped without words (limit per client).
         package var mostRefusals = 64
         package var tls: TLSServerSettings?
+        /// Connections from these addresses begin with a PROXY v2 header, which names the client; from others such a header is
+        /// a fault of the protocol behind it. nil: from none.
+        package var isProxy: (@Sendable (IPAddress) -> Bool)?
+        /// Who may connect to a socket of the file system.
+        package var pathMode: UInt16 = 0o660
         /// Asked before each `accept`: an error number to meet in its place. For tests of what is hard to bring about.
         package var acceptFault: (@Sendable () -> CInt?)?
 
@@ -28,13 +34,17 @@ package final class Listener: Sendable {
     package typealias Accept = @Sendable (Connection) -> any ConnectionHandler
     package typealias Refuse = @Sendable (Connection, Refusal) -> any ConnectionHandler
 
-    /// What it listens on, with the port the kernel chose when 0 was asked for.
-    package let localAddress: SocketAddress
+    /// Where it listens, with the port the kernel chose when 0 was asked for.
+    package let place: ListenPlace
+    /// The same as an address; `0.0.0.0:0` for a socket of the file system.
+    package var localAddress: SocketAddress {
+        if case .address(let address) = place { address } else { SocketAddress(.any, port: 0) }
+    }
     let admissions: Admissions
     private let acceptors: [Acceptor]
 
-    private init(localAddress: SocketAddress, admissions: Admissions, acceptors: [Acceptor]) {
-        self.localAddress = localAddress
+    private init(place: ListenPlace, admissions: Admissions, acceptors: [Acceptor]) {
+        self.place = place
         self.admissions = admissions
         self.acceptors = acceptors
     }
@@ -55,11 +65,16 @@ package final class Listener: Sendable {
         on address: SocketAddress, loops: [EventLoop], settings: Settings = Settings(),
         refused: Refuse? = nil, accepted: @escaping Accept
     ) throws(LineError) -> Listener {
+        try listen(at: .address(address), loops: loops, settings: settings, refused: refused, accepted: accepted)
+    }
+
+    /// As above, at any kind of place.
+    package static func listen(
+        at place: ListenPlace, loops: [EventLoop], settings: Settings = Settings(),
+        refused: Refuse? = nil, accepted: @escaping Accept
+    ) throws(LineError) -> Listener {
         precondition(!loops.isEmpty)
-        let sockets = try ListeningSocket.open(address, count: loops.count, backlog: settings.backlog)
-        guard let local = sockets.first.flatMap({ SocketAddress.local(of: $0.descriptor) }) else {
-            throw .system(ENOTSOCK)
-        }
+        let (sockets, place) = try ListeningSocket.open(place, count: loops.count, settings: settings)
         let admissions = Admissions(settings)
         let acceptors = zip(loops, sockets).map {
             Acceptor(
@@ -67,7 +82,7 @@ package final class Listener: Sendable {
         }
         admissions.setAcceptors(acceptors)
         for acceptor in acceptors { acceptor.loop.execute { acceptor.start() } }
-        return Listener(localAddress: local, admissions: admissions, acceptors: acceptors)
+        return Listener(place: place, admissions: admissions, acceptors: acceptors)
     }
 
     /// Takes what waits in the kernel, then closes the listening sockets; connections go on. From any thread.
@@ -78,75 +93,6 @@ package final class Listener: Sendable {
     /// As `stopListening`, and returns when the sockets are closed.
     package func stopListeningAndWait() async {
         for acceptor in acceptors { await acceptor.loop.run { acceptor.stop() } }
-    }
-}
-
-/// A listening descriptor and its owner.
-final class ListeningSocket: Sendable {
-    let descriptor: CInt
-
-    private init(adopting descriptor: CInt) { self.descriptor = descriptor }
-    deinit { Glibc.close(descriptor) }
-
-    static func open(_ address: SocketAddress, count: Int, backlog: Int) throws(LineError) -> [ListeningSocket] {
-        var address = address
-        if address.ip == .anyV6 {
-            // All addresses of both families; a machine without IPv6 has only the one.
-            do { return try openAll(address, count, backlog) } catch .system(EAFNOSUPPORT) {} catch .unreachable {}
-            address.ip = .any
-        }
-        return try openAll(address, count, backlog)
-    }
-
-    private static func openAll(
-        _ address: SocketAddress, _ count: Int, _ backlog: Int
-    ) throws(LineError) -> [ListeningSocket] {
-        var address = address
-        // With SO_REUSEPORT the system lets a second process of the same user in beside us and gives it half of our
-        // clients. A socket without it finds out whether somebody is there.
-        if address.port != 0 { _ = try bound(address, sharing: false) }
-        var sockets: [ListeningSocket] = []
-        for _ in 0..<count {
-            let socket = try bound(address, sharing: true)
-            guard Glibc.listen(socket.descriptor, Int32(clamping: backlog)) == 0 else { throw LineError(errno: errno) }
-            if address.port == 0, let local = SocketAddress.local(of: socket.descriptor) { address.port = local.port }
-            sockets.append(socket)
-        }
-        return sockets
-    }
-
-    private static func bound(_ address: SocketAddress, sharing: Bool) throws(LineError) -> ListeningSocket {
-        let kind = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-        let descriptor = Glibc.socket(address.family, Int32(kind), 0)
-        guard descriptor >= 0 else { throw LineError(errno: errno) }
-        let socket = ListeningSocket(adopting: descriptor)
-        setFlag(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        if sharing { setFlag(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-        if address.family == AF_INET6 {
-            setFlag(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, address.ip == .anyV6 ? 0 : 1)
-        }
-        // Accepted sockets inherit these.
-        tune(descriptor)
-        guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
-            let number = errno
-            throw number == EADDRNOTAVAIL ? .system(number) : LineError(errno: number)
-        }
-        return socket
-    }
-
-    static func setFlag(_ descriptor: CInt, _ level: Int32, _ option: Int32, _ value: CInt) {
-        var value = value
-        setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
-    }
-
-    /// No waiting for more to send, and a peer that vanished is found out after some two minutes of silence.
-    static func tune(_ descriptor: CInt) {
-        let tcp = Int32(IPPROTO_TCP)
-        setFlag(descriptor, tcp, TCP_NODELAY, 1)
-        setFlag(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-        setFlag(descriptor, tcp, TCP_KEEPIDLE, 60)
-        setFlag(descriptor, tcp, TCP_KEEPINTVL, 15)
-        setFlag(descriptor, tcp, TCP_KEEPCNT, 4)
     }
 }
 

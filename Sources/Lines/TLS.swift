@@ -3,19 +3,62 @@ import Glibc
 
 /// A certificate and its key, ready for the server side. TLS 1.2 and later.
 package struct TLSServerSettings: Sendable {
-    let context: TLSContext
+    private let certificateFile: String
+    private let keyFile: String
+    private let clients: Clients
+    private let current: Locked<TLSContext>
+    var context: TLSContext { current.withLock { $0 } }
+
+    /// Whether clients show a certificate.
+    package enum Clients: Equatable, Sendable {
+        /// They are not asked.
+        case unasked
+        /// They are asked, and may have none. One that no authority of this PEM file signed ends the handshake.
+        case asked(authorityFile: String)
+        /// Without a certificate of theirs there is no session.
+        case required(authorityFile: String)
+    }
 
     /// - Parameters: PEM files; the certificate file may hold the chain after the certificate.
-    package init(certificateFile: String, keyFile: String) throws(LineError) {
-        let context = try TLSContext(isServer: true)
-        guard SSL_CTX_use_certificate_chain_file(context.pointer, certificateFile) == 1 else {
-            throw .tls("cannot use the certificate in \(certificateFile): \(TLSSession.lastError())")
-        }
-        guard SSL_CTX_use_PrivateKey_file(context.pointer, keyFile, SSL_FILETYPE_PEM) == 1,
-            SSL_CTX_check_private_key(context.pointer) == 1
-        else { throw .tls("cannot use the key in \(keyFile): \(TLSSession.lastError())") }
-        self.context = context
+    package init(
+        certificateFile: String, keyFile: String, clients: Clients = .unasked
+    ) throws(LineError) {
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+        self.clients = clients
+        current = Locked(try TLSServerSettings.read(certificateFile, keyFile, clients))
     }
+
+    /// Reads the files again: for connections from now on, those that stand keep what they have. When it throws nothing has
+    /// changed.
+    package func reload() throws(LineError) {
+        let new = try TLSServerSettings.read(certificateFile, keyFile, clients)
+        current.withLock { $0 = new }
+    }
+
+    private static func read(
+        _ certificateFile: String, _ keyFile: String, _ clients: Clients
+    ) throws(LineError) -> TLSContext {
+        let context = try TLSContext(isServer: true)
+        try context.use(certificateFile, keyFile)
+        // Sessions are not resumed across contexts without a name, and with client certificates libssl insists on one.
+        let name: [UInt8] = Array("port77".utf8)
+        SSL_CTX_set_session_id_context(context.pointer, name, UInt32(name.count))
+        switch clients {
+        case .unasked: break
+        case .asked(let file): try context.askClients(authorityFile: file, more: 0)
+        case .required(let file): try context.askClients(authorityFile: file, more: SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
+        }
+        return context
+    }
+}
+
+/// Who the other end of a session is, by a certificate that an authority we trust has signed.
+package struct TLSPeer: Hashable, Sendable {
+    /// SHA-256 over the certificate (DER).
+    package let fingerprint: [UInt8]
+    /// The common name of its subject, if it has one.
+    package let commonName: String?
 }
 
 /// Whom the client side trusts. The certificate and the name in it are always checked.
@@ -26,8 +69,13 @@ package struct TLSClientSettings: Sendable {
     /// - Parameters:
     ///   - authorityFile: PEM file of the authorities to trust instead of the system's.
     ///   - expectedName: name the certificate must bear when it is not that of the host connected to.
-    package init(authorityFile: String? = nil, expectedName: String? = nil) throws(LineError) {
+    ///   - certificateFile, keyFile: shown to a server that asks who we are.
+    package init(
+        authorityFile: String? = nil, expectedName: String? = nil, certificateFile: String? = nil,
+        keyFile: String? = nil
+    ) throws(LineError) {
         let context = try TLSContext(isServer: false)
+        if let certificateFile, let keyFile { try context.use(certificateFile, keyFile) }
         if let authorityFile {
             guard SSL_CTX_load_verify_locations(context.pointer, authorityFile, nil) == 1 else {
                 throw .tls("cannot use the authorities in \(authorityFile): \(TLSSession.lastError())")
@@ -63,6 +111,23 @@ final class TLSContext: @unchecked Sendable {
     }
 
     deinit { SSL_CTX_free(pointer) }
+
+    fileprivate func use(_ certificateFile: String, _ keyFile: String) throws(LineError) {
+        guard SSL_CTX_use_certificate_chain_file(pointer, certificateFile) == 1 else {
+            throw .tls("cannot use the certificate in \(certificateFile): \(TLSSession.lastError())")
+        }
+        guard SSL_CTX_use_PrivateKey_file(pointer, keyFile, SSL_FILETYPE_PEM) == 1,
+            SSL_CTX_check_private_key(pointer) == 1
+        else { throw .tls("cannot use the key in \(keyFile): \(TLSSession.lastError())") }
+    }
+
+    fileprivate func askClients(authorityFile: String, more: Int32) throws(LineError) {
+        guard SSL_CTX_load_verify_locations(pointer, authorityFile, nil) == 1 else {
+            throw .tls("cannot use the authorities in \(authorityFile): \(TLSSession.lastError())")
+        }
+        SSL_CTX_set_client_CA_list(pointer, SSL_load_client_CA_file(authorityFile))
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER | more, nil)
+    }
 }
 
 /// libssl between two memory buffers: the loop keeps the socket, libssl sees bytes only. Confined to the loop.
@@ -79,6 +144,7 @@ final class TLSSession {
     var closesAfterPlain = false
     var owesGoodbye: Bool { closesAfterPlain && !saidGoodbye && !isBroken }
     private var isEstablished = false
+    private var knownPeer: TLSPeer??
     private var saidGoodbye = false
     /// After a fatal error libssl must not be asked for anything more.
     private var isBroken = false
@@ -139,6 +205,37 @@ final class TLSSession {
             return .done
         }
         return wantsMore(result) ? .needsMore : .failed(failure())
+    }
+
+    /// The other end's certificate, once the handshake is done; nil when it showed none.
+    var peer: TLSPeer? {
+        guard isEstablished else { return nil }
+        if let knownPeer { return knownPeer }
+        let peer = readPeer()
+        knownPeer = .some(peer)
+        return peer
+    }
+
+    private func readPeer() -> TLSPeer? {
+        guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
+        defer { X509_free(certificate) }
+        var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+        var length: UInt32 = 0
+        guard X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 else { return nil }
+        return TLSPeer(fingerprint: Array(digest.prefix(Int(length))), commonName: TLSSession.commonName(certificate))
+    }
+
+    private static func commonName(_ certificate: OpaquePointer) -> String? {
+        let subject = X509_get_subject_name(certificate)
+        let index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+        guard index >= 0, let entry = X509_NAME_get_entry(subject, index),
+            let value = X509_NAME_ENTRY_get_data(entry)
+        else { return nil }
+        var text: UnsafeMutablePointer<UInt8>?
+        let length = ASN1_STRING_to_UTF8(&text, value)
+        guard length >= 0, let text else { return nil }
+        defer { CRYPTO_free(text, nil, 0) }
+        return String(validating: UnsafeBufferPointer(start: text, count: Int(length)), as: UTF8.self)
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Input {
