@@ -15,6 +15,7 @@ package final class BatchHost: Sendable {
     private struct Parts: Sendable {
         let batch: BatchSystem
         let server: RJEServer
+        let netrjs: NETRJSServer?
         let loops: EventLoopGroup
     }
 
@@ -34,7 +35,10 @@ package final class BatchHost: Sendable {
         loops.start()
         do {
             let server = try RJEServer(settings, batch: batch, loops: loops.loops)
-            parts.withLock { $0 = Parts(batch: batch, server: server, loops: loops) }
+            let netrjs = try settings.netrjs.map { netrjs throws(LineError) in
+                try NETRJSServer(netrjs, users: settings.users, batch: batch, loops: loops.loops)
+            }
+            parts.withLock { $0 = Parts(batch: batch, server: server, netrjs: netrjs, loops: loops) }
             return server.address
         } catch {
             await loops.stopAndWait()
@@ -48,6 +52,7 @@ package final class BatchHost: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await parts.batch.run() }
             group.addTask { await parts.server.run() }
+            group.addTask { await parts.netrjs?.run() }
         }
         await parts.batch.close()
         await parts.loops.stopAndWait()
@@ -58,11 +63,14 @@ package final class BatchHost: Sendable {
     package func stop() async {
         guard let parts = parts.withLock({ $0 }) else { return }
         await parts.server.stop()
+        await parts.netrjs?.stop()
         parts.batch.stop()
     }
 
     /// The queue and the spool; nil before `start`.
     package var batch: BatchSystem? { parts.withLock { $0?.batch } }
+    /// Where terminals make contact, in the order of the settings; nil when NETRJS is not served.
+    package var netrjsAddresses: [SocketAddress]? { parts.withLock { $0?.netrjs?.addresses } }
     /// Sessions that are open.
     package var sessionCount: Int { parts.withLock { $0?.server.shared.sessionCount } ?? 0 }
 }

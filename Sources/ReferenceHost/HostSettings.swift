@@ -13,6 +13,8 @@ package struct HostSettings: Sendable {
     package var operators: Set<String> = []
     /// `--data`: folder for jobs, keys and print-out. nil: kept in memory, gone with the process.
     package var dataFolder: String?
+    /// `--netrjs`; nil: not served.
+    package var netrjs: NETRJSHostSettings?
     /// `--ledger`: file to which the host's own record is appended (see `LedgerFile`); synced when there is a data folder.
     package var ledgerFile: String?
     /// `--faults`

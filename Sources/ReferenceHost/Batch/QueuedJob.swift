@@ -48,7 +48,7 @@ struct QueuedJob: Sendable {
         JobReport(
             number: number, name: name, user: user, state: state, jobClass: jobClass, priority: priority,
             submittedAt: submittedAt, startedAt: startedAt, end: isEndVisible ? end : nil,
-            files: isEndVisible ? files.count : nil)
+            files: isEndVisible ? files.count : nil, key: key)
     }
 
     var record: JournalRecord {
@@ -82,6 +82,8 @@ package struct JobReport: Equatable, Sendable {
     package let end: JobEnd?
     /// Of a finished job.
     package let files: Int?
+    /// The submission key; servers whose protocol has none mark their jobs by it.
+    package let key: String?
 }
 
 /// A deck with what came beside it.
