@@ -65,8 +65,12 @@ package protocol EndpointStore: AnyObject, Sendable {
 
     /// What a try to verify it brought. `.agreed` enables it, with the events since its creation (or since it became pending);
     /// `.refused` disables it. Nothing happens when it is no longer pending.
-    func recordVerification(_ id: EndpointID, _ outcome: VerificationOutcome, note: String, at time: Timestamp)
-        async throws(StoreError)
+    /// - Parameters:
+    ///   - url: what was asked: another one may stand there by now.
+    ///   - rate: what the receiver allows a minute, if it said so; the endpoint's own rate is not raised by it.
+    func recordVerification(
+        _ id: EndpointID, url: String, _ outcome: VerificationOutcome, rate: Int?, note: String, at time: Timestamp
+    ) async throws(StoreError)
 
     // The gateway's own keys (`v1a`).
 

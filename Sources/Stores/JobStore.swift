@@ -254,7 +254,10 @@ package struct Committed: Sendable {
     package let event: Event?
     /// Deliveries were written with it: the webhook sender has work.
     package let hasDeliveries: Bool
-    package init(job: Job?, event: Event?, hasDeliveries: Bool) {
+    /// An endpoint was made, changed or deleted.
+    package let endpoint: EndpointID?
+    package init(job: Job?, event: Event?, hasDeliveries: Bool, endpoint: EndpointID? = nil) {
+        self.endpoint = endpoint
         self.job = job
         self.event = event
         self.hasDeliveries = hasDeliveries

@@ -5,7 +5,12 @@ struct AnswerReader {
     private(set) var isHeadComplete = false
     private(set) var retryAfter: String?
     private(set) var location: String?
+    private(set) var allowedOrigin: String?
+    private(set) var allowedRate: String?
     private(set) var kept: [UInt8] = []
+    private static let wanted: Set<String> = [
+        "location", "retry-after", "webhook-allowed-origin", "webhook-allowed-rate",
+    ]
     private var lines = 0
     private var headOctets = 0
     private var bodyOctets = 0
@@ -27,14 +32,21 @@ struct AnswerReader {
             status = parts.count > 1 && parts[1].count == 3 ? Int(String(decoding: parts[1], as: UTF8.self)) : nil
             retryAfter = nil
             location = nil
+            allowedOrigin = nil
+            allowedRate = nil
         } else if let colon = text.firstIndex(of: 0x3A) {
             let name = String(decoding: text[..<colon].prefix(32), as: UTF8.self).lowercased()
-            guard name == "retry-after" || name == "location" else { return true }
+            guard Self.wanted.contains(name) else { return true }
             var value = text[(colon + 1)...].prefix(WebhookURL.longest)
             while value.first == 0x20 || value.first == 0x09 { value.removeFirst() }
             while value.last == 0x20 || value.last == 0x09 { value.removeLast() }
             let words = String(decoding: value, as: UTF8.self)
-            if name == "location" { location = words } else { retryAfter = words }
+            switch name {
+            case "location": location = words
+            case "retry-after": retryAfter = words
+            case "webhook-allowed-origin": allowedOrigin = words
+            default: allowedRate = words
+            }
         }
         return true
     }

@@ -10,8 +10,17 @@ package struct QueuedDelivery: Equatable, Sendable {
     /// Of the URL; several endpoints may share it.
     package let host: String
     package let octets: Int
+    /// Of its endpoint, instead of those of the queue.
+    package let concurrency: Int?
+    /// Deliveries a minute.
+    package let rate: Int?
 
-    package init(id: DeliveryID, owner: Owner, endpoint: Int64, host: String, octets: Int) {
+    package init(
+        id: DeliveryID, owner: Owner, endpoint: Int64, host: String, octets: Int, concurrency: Int? = nil,
+        rate: Int? = nil
+    ) {
+        self.concurrency = concurrency
+        self.rate = rate
         self.id = id
         self.owner = owner
         self.endpoint = endpoint
@@ -41,18 +50,26 @@ package struct DeliveryQueue: Sendable {
     /// Octets an owner or endpoint may send in its turn. A delivery costs its body and 512 for the rest, at most a quantum.
     package static let quantum = 8192
 
-    private enum Standing { case idle, ready, busy, waitingForHost, waitingForBreaker }
+    private enum Standing { case idle, ready, busy, waitingForHost, waitingForTime }
 
     private struct Endpoint {
         let owner: Owner
         var waiting = Fifo<QueuedDelivery>()
         var inFlight = 0
         var breaker = Breaker()
+        var concurrency: Int
+        var bucket: TokenBucket?
         var standing = Standing.idle
         var deficit = 0
         var hasTurn = false
         /// The store may hold due deliveries of it that are not here.
         var hasMore = false
+
+        func admission(at now: Timestamp) -> Breaker.Admission {
+            let admission = breaker.admission(at: now)
+            guard admission == .yes, let bucket, let time = bucket.wait(at: now) else { return admission }
+            return .notBefore(time)
+        }
     }
 
     private struct Lane {
@@ -76,9 +93,10 @@ package struct DeliveryQueue: Sendable {
     private var lanes: [Owner: Lane] = [:]
     private var turns = Fifo<Owner>()
     private var hosts: [String: Host] = [:]
-    private var breakerTimes: [Int64: Timestamp] = [:]
-    /// The earliest of `breakerTimes`.
-    package private(set) var nextBreakerTime: Timestamp?
+    /// When a breaker or a rate lets the next one of an endpoint go.
+    private var times: [Int64: Timestamp] = [:]
+    /// The earliest of `times`.
+    package private(set) var nextTime: Timestamp?
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -91,7 +109,10 @@ package struct DeliveryQueue: Sendable {
             return false
         }
         if endpoints[delivery.endpoint] == nil { forgetIdleEndpoints() }
-        var endpoint = endpoints[delivery.endpoint] ?? Endpoint(owner: delivery.owner)
+        var endpoint = endpoints[delivery.endpoint] ?? Endpoint(owner: delivery.owner, concurrency: 1)
+        // Its owner may have changed them meanwhile.
+        endpoint.concurrency = delivery.concurrency ?? limits.inFlightPerEndpoint
+        if endpoint.bucket?.rate != delivery.rate { endpoint.bucket = delivery.rate.map { TokenBucket(rate: $0) } }
         let fits = endpoint.waiting.count < capacity(of: endpoint)
         if fits {
             endpoint.waiting.append(delivery)
@@ -106,7 +127,7 @@ package struct DeliveryQueue: Sendable {
 
     /// Takes the next delivery that may go out now; it counts as in flight until `ended`.
     package mutating func next(at now: Timestamp) -> QueuedDelivery? {
-        releaseBreakers(at: now)
+        releaseInTime(at: now)
         guard inFlightCount < limits.inFlight else { return nil }
         while let owner = turns.first {
             guard var lane = lanes[owner], let id = lane.endpoints.first else {
@@ -115,7 +136,7 @@ package struct DeliveryQueue: Sendable {
                 continue
             }
             guard var endpoint = endpoints[id], let delivery = endpoint.waiting.first,
-                endpoint.inFlight < limits.inFlightPerEndpoint, endpoint.breaker.admission(at: now) == .yes,
+                endpoint.inFlight < endpoint.concurrency, endpoint.admission(at: now) == .yes,
                 hosts[delivery.host]?.inFlight ?? 0 < limits.inFlightPerHost
             else {
                 // No longer ready: its host's last slot went to another, or its breaker opened.
@@ -154,6 +175,7 @@ package struct DeliveryQueue: Sendable {
             _ = endpoint.waiting.popFirst()
             endpoint.inFlight += 1
             endpoint.breaker.tryBegan()
+            endpoint.bucket?.take(at: now)
             waitingCount -= 1
             inFlightCount += 1
             hosts[delivery.host, default: Host()].inFlight += 1
@@ -185,9 +207,19 @@ package struct DeliveryQueue: Sendable {
         noticeHunger(&endpoint)
         endpoints[delivery.endpoint] = endpoint
         // A ready one stays where it is in its ring; `next` looks at it again.
-        if endpoint.standing == .busy || endpoint.standing == .idle || endpoint.standing == .waitingForBreaker {
+        if endpoint.standing == .busy || endpoint.standing == .idle || endpoint.standing == .waitingForTime {
             settle(delivery.endpoint, at: now)
         }
+        return evicted.map(\.id)
+    }
+
+    /// Lets all that waits for an endpoint go: it has changed, or takes nothing any more.
+    package mutating func evict(_ id: Int64, at now: Timestamp) -> [DeliveryID] {
+        guard let evicted = endpoints[id]?.waiting.truncate(to: 0), !evicted.isEmpty else { return [] }
+        waitingCount -= evicted.count
+        isHungry = true
+        // In a ring it is looked at again, and passed over.
+        if let standing = endpoints[id]?.standing, standing == .waitingForTime { settle(id, at: now) }
         return evicted.map(\.id)
     }
 
@@ -238,11 +270,11 @@ package struct DeliveryQueue: Sendable {
 
     private func standing(of endpoint: Endpoint, at now: Timestamp) -> Standing {
         guard let first = endpoint.waiting.first else { return .idle }
-        guard endpoint.inFlight < limits.inFlightPerEndpoint else { return .busy }
-        switch endpoint.breaker.admission(at: now) {
+        guard endpoint.inFlight < endpoint.concurrency else { return .busy }
+        switch endpoint.admission(at: now) {
         case .yes: break
         case .wait: return .busy
-        case .notBefore: return .waitingForBreaker
+        case .notBefore: return .waitingForTime
         }
         return hosts[first.host]?.inFlight ?? 0 < limits.inFlightPerHost ? .ready : .waitingForHost
     }
@@ -250,7 +282,7 @@ package struct DeliveryQueue: Sendable {
     /// Puts an endpoint that is in no ring where it belongs now.
     private mutating func settle(_ id: Int64, at now: Timestamp) {
         guard var endpoint = endpoints[id] else { return }
-        breakerTimes[id] = nil
+        times[id] = nil
         endpoint.standing = standing(of: endpoint, at: now)
         if endpoint.standing == .idle { endpoint.deficit = 0 }
         endpoints[id] = endpoint
@@ -264,20 +296,20 @@ package struct DeliveryQueue: Sendable {
             lanes[endpoint.owner]?.endpoints.append(id)
         case .waitingForHost:
             if let host = endpoint.waiting.first?.host { hosts[host, default: Host()].waiting.append(id) }
-        case .waitingForBreaker:
-            guard case .notBefore(let time) = endpoint.breaker.admission(at: now) else { return }
-            breakerTimes[id] = time
-            nextBreakerTime = min(nextBreakerTime ?? time, time)
+        case .waitingForTime:
+            guard case .notBefore(let time) = endpoint.admission(at: now) else { return }
+            times[id] = time
+            nextTime = min(nextTime ?? time, time)
         }
     }
 
-    private mutating func releaseBreakers(at now: Timestamp) {
-        guard let due = nextBreakerTime, due <= now else { return }
-        for (id, time) in breakerTimes where time <= now {
-            breakerTimes[id] = nil
+    private mutating func releaseInTime(at now: Timestamp) {
+        guard let due = nextTime, due <= now else { return }
+        for (id, time) in times where time <= now {
+            times[id] = nil
             settle(id, at: now)
         }
-        nextBreakerTime = breakerTimes.values.min()
+        nextTime = times.values.min()
     }
 
     private mutating func releaseHost(_ name: String, at now: Timestamp) {

@@ -1,3 +1,5 @@
+import Glibc
+
 extension DeliveryRunner {
     package struct Settings: Sendable {
         /// The keys of an endpoint; several during a rotation.
@@ -13,6 +15,12 @@ extension DeliveryRunner {
         package var mostUnrecorded = 2048
         /// What is under way when the runner stops may take this long.
         package var grace: Duration = .seconds(5)
+        /// Ed25519 keys for endpoints that ask for `v1a`.
+        package var keys: GatewayKeys?
+        /// Our DNS name, as receivers of the CloudEvents handshake hear it.
+        package var origin = DeliveryRunner.hostName
+        /// Instead of libcurl, for simulations.
+        package var exchange: (@Sendable (SendRequest) async -> SendResult)?
         package var seed = UInt64.random(in: .min ... .max)
 
         package init(signer: @escaping @Sendable (Int64) -> Signer) { self.signer = signer }
@@ -22,4 +30,13 @@ extension DeliveryRunner {
             self.init { _ in signer }
         }
     }
+
+    /// What this machine calls itself, `localhost` when that is no name for a header.
+    package static let hostName: String = {
+        var name = [CChar](repeating: 0, count: 256)
+        let isKnown = gethostname(&name, name.count - 1) == 0
+        let text = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let isName = !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        return isKnown && isName ? text : "localhost"
+    }()
 }

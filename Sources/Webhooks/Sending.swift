@@ -14,15 +14,21 @@ package struct SendHeader: Equatable, Sendable {
     }
 }
 
-/// One POST to one address.
+/// One request to one address.
 package struct SendRequest: Sendable {
+    package enum Method: Sendable { case post, options }
+
+    package let method: Method
     package let url: WebhookURL
     /// Where the connection goes, whatever the name of the host says by then.
     package let address: IPAddress
     package let headers: [SendHeader]
     package let body: [UInt8]
 
-    package init(url: WebhookURL, address: IPAddress, headers: [SendHeader], body: [UInt8]) {
+    package init(
+        _ method: Method = .post, url: WebhookURL, address: IPAddress, headers: [SendHeader], body: [UInt8]
+    ) {
+        self.method = method
         self.url = url
         self.address = address
         self.headers = headers
@@ -44,6 +50,9 @@ package struct SendResult: Equatable, Sendable {
     /// `Retry-After` and `Location` as they came.
     package var retryAfter: String?
     package var location: String?
+    /// `WebHook-Allowed-Origin` and `WebHook-Allowed-Rate`.
+    package var allowedOrigin: String?
+    package var allowedRate: String?
 
     /// From the start of the request; zero for what was not reached.
     package struct Timings: Equatable, Sendable {

@@ -79,13 +79,19 @@ final class Transfer {
         set(CURLOPT_SSL_VERIFYHOST, 2)
         if let file = settings.caFile { set(CURLOPT_CAINFO, file) }
         set(CURLOPT_USERAGENT, "port77/\(settings.version)")
-        set(CURLOPT_POST, 1)
-        isGood =
-            port77_set_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count)) == CURLE_OK && isGood
-        isGood =
-            request.body.withUnsafeBytes {
-                port77_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress))
-            } == CURLE_OK && isGood
+        switch request.method {
+        case .post:
+            set(CURLOPT_POST, 1)
+            isGood =
+                port77_set_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count)) == CURLE_OK
+                && isGood
+            isGood =
+                request.body.withUnsafeBytes {
+                    port77_set_pointer(
+                        easy, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress))
+                } == CURLE_OK && isGood
+        case .options: set(CURLOPT_CUSTOMREQUEST, "OPTIONS")
+        }
         isGood = port77_set_list(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK && isGood
         isGood = port77_set_pointer(easy, CURLOPT_HEADERDATA, context) == CURLE_OK && isGood
         isGood = port77_set_pointer(easy, CURLOPT_WRITEDATA, context) == CURLE_OK && isGood
@@ -134,6 +140,8 @@ final class Transfer {
             result.answer = reader.kept
             result.retryAfter = reader.retryAfter
             result.location = reader.location
+            result.allowedOrigin = reader.allowedOrigin
+            result.allowedRate = reader.allowedRate
             result.detail = (300...399).contains(status) ? "Redirects are not followed." : nil
         } else if result.failure == nil {
             // libcurl takes an end in the middle of the head for a good one.

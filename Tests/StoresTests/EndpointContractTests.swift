@@ -240,11 +240,14 @@ extension JobStore {
             #expect(try await store.endpoint(id, of: nil)?.state == .pending)
             #expect(try await store.unverifiedEndpoints(limit: 9).map(\.id) == [id])
             #expect(try await DeliveryContractTests.due(store).isEmpty)
-            try await store.recordVerification(id, .notYet, note: "No answer.", at: Sample.time(4))
+            let url = "https://2.example/hook"
+            try await store.recordVerification(
+                id, url: "https://else/", .agreed, rate: nil, note: "", at: Sample.time(4))
+            try await store.recordVerification(id, url: url, .notYet, rate: nil, note: "No answer.", at: Sample.time(4))
             #expect(try await store.endpoint(id, of: nil)?.verificationNote == "No answer.")
-            try await store.recordVerification(id, .agreed, note: "It agreed.", at: Sample.time(5))
+            try await store.recordVerification(id, url: url, .agreed, rate: 30, note: "It agreed.", at: Sample.time(5))
             let endpoint = try #require(try await store.endpoint(id, of: nil))
-            #expect(endpoint.state == .enabled && endpoint.version == 2)
+            #expect(endpoint.state == .enabled && endpoint.version == 2 && endpoint.settings.rate == 30)
             #expect(try await DeliveryContractTests.due(store).map(\.event.job) == [Sample.id(3)])
             #expect(try await store.unverifiedEndpoints(limit: 9).isEmpty)
             // Another URL has to agree anew, another description has not.
@@ -255,7 +258,8 @@ extension JobStore {
             settings.url = "https://new.example/"
             guard case .done(let moved) = try await store.change(id, settings: settings) else { return }
             #expect(moved.state == .pending)
-            try await store.recordVerification(id, .refused, note: "No.", at: Sample.time(200))
+            try await store.recordVerification(
+                id, url: settings.url, .refused, rate: nil, note: "No.", at: Sample.time(200))
             #expect(try await store.endpoint(id, of: nil)?.state == .disabled(.unverified, at: Sample.time(200)))
         }
     }

@@ -60,7 +60,7 @@ import Testing
                 #expect(try await store.deliveryCounts().filter { $0.value != 0 } == [row.state: 1])
                 #expect(
                     try await store.endpoint(Sample.endpoint(1).id, of: nil)?.health.failures
-                        == (row.before == .delivered || row.status == 200 ? 0 : 1))
+                        == (row.before == .delivered ? 0 : 1))
             }
         }
     }

@@ -21,7 +21,7 @@ private final class Queue {
     var inFlightCount: Int { queue.inFlightCount }
     var isHungry: Bool { queue.isHungry }
     var openBreakers: Int { queue.openBreakers }
-    var nextBreakerTime: Timestamp? { queue.nextBreakerTime }
+    var nextTime: Timestamp? { queue.nextTime }
     func add(_ delivery: QueuedDelivery, at time: Timestamp) -> Bool { queue.add(delivery, at: time) }
     func next(at time: Timestamp) -> QueuedDelivery? { queue.next(at: time) }
     func beginFetch() { queue.beginFetch() }
@@ -122,7 +122,7 @@ private final class Queue {
         #expect(queue.waitingCount == 1)
         #expect(queue.openBreakers == 1)
         #expect(queue.room(for: 1) == 0, "while it is open, nothing more is read for it")
-        #expect(queue.nextBreakerTime == at(31))
+        #expect(queue.nextTime == at(31))
         #expect(queue.next(at: at(30)) == nil)
         guard let probe = queue.next(at: at(31)) else {
             Issue.record("no probe")

@@ -68,8 +68,8 @@ private final class Answerer: ConnectionHandler {
             on: SocketAddress(.loopback, port: 0), loops: [loop], settings: listening
         ) { Answerer($0) }
         var settings = quickSender()
-        settings.timeout = .seconds(5)
-        settings.connectTimeout = .seconds(5)
+        settings.timeout = .seconds(25)
+        settings.connectTimeout = .seconds(25)
         settings.caFile = corpus(row.authority)
         let sender = try Sender(settings: settings, filter: loopbackGuard().filter)
         let result = await sender.send(try request("https://\(row.host):\(listener.localAddress.port)/hook"))
@@ -98,7 +98,10 @@ private final class Answerer: ConnectionHandler {
             peer.write(answer)
             peer.waitForClose()
         }
-        let sender = try Sender(settings: quickSender(), filter: loopbackGuard().filter)
+        var settings = quickSender()
+        settings.timeout = .seconds(25)
+        settings.connectTimeout = .seconds(25)
+        let sender = try Sender(settings: settings, filter: loopbackGuard().filter)
         let result = await sender.send(try request("https://hooks.test:\(receiver.port)/"))
         #expect(result.status == nil)
         #expect(result.failure == .tlsFailed)

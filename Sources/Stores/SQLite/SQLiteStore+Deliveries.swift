@@ -82,11 +82,13 @@ private struct EndpointHealths {
         var entry = entries[endpoint] ?? Entry()
         entry.lastTry = max(entry.lastTry, result.attempt.at)
         entry.disables = entry.disables ?? result.disables
-        if result.next == .delivered {
+        if isExtra {
+            // Tells of the receiver, but changes no count.
+        } else if result.next == .delivered {
             entry.hasSucceeded = true
             entry.failures = 0
             entry.firstFailure = nil
-        } else if !isExtra {
+        } else {
             entry.failures += 1
             entry.firstFailure = entry.firstFailure ?? result.attempt.at
         }
@@ -167,6 +169,7 @@ extension WriteTransaction {
                 row.endpoint.health.failed(at: entry.firstFailure ?? entry.lastTry)
             }
             let isEnabled = row.endpoint.state == .enabled
+            let version = row.endpoint.version
             if isEnabled, let reason = entry.disables {
                 try disable(&row, reason, at: entry.lastTry)
                 row.endpoint.version += 1
@@ -174,7 +177,7 @@ extension WriteTransaction {
                 try disable(&row, .failing, at: entry.lastTry)
                 row.endpoint.version += 1
             }
-            try update(row)
+            try update(row, isTold: row.endpoint.version != version)
         }
     }
 

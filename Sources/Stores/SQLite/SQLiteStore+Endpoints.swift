@@ -89,10 +89,12 @@ extension SQLiteStore {
     }
 
     package func recordVerification(
-        _ id: EndpointID, _ outcome: VerificationOutcome, note: String, at time: Timestamp
+        _ id: EndpointID, url: String, _ outcome: VerificationOutcome, rate: Int?, note: String, at time: Timestamp
     ) async throws(StoreError) {
         let since = try await writer.write { transaction -> Timestamp? in
-            guard var row = try transaction.endpoint(id, of: nil), row.endpoint.state == .pending else { return nil }
+            guard var row = try transaction.endpoint(id, of: nil), row.endpoint.state == .pending,
+                row.endpoint.settings.url == url
+            else { return nil }
             let since = row.pendingSince ?? row.endpoint.createdAt
             row.endpoint.verificationNote = note
             switch outcome {
@@ -101,13 +103,14 @@ extension SQLiteStore {
                 row.verifiedURL = row.endpoint.settings.url
                 row.pendingSince = nil
                 row.endpoint.state = .enabled
+                if let rate { row.endpoint.settings.rate = min(row.endpoint.settings.rate ?? rate, rate) }
             case .refused: try transaction.disable(&row, .unverified, at: time)
             }
             if outcome != .notYet {
                 row.endpoint.version += 1
                 row.endpoint.changedAt = time
             }
-            try transaction.update(row)
+            try transaction.update(row, isTold: outcome != .notYet)
             return outcome == .agreed ? since : nil
         }
         guard let since else { return }
@@ -172,9 +175,11 @@ extension WriteTransaction {
         return found
     }
 
-    func update(_ row: EndpointRow) throws {
+    /// - Parameter isTold: whether observers hear of it.
+    func update(_ row: EndpointRow, isTold: Bool = true) throws {
         try run(EndpointRow.update, row.values)
         publish(row.stored, row: row.row)
+        if isTold { note(row.endpoint.id) }
     }
 
     fileprivate func change(

@@ -172,6 +172,11 @@ final class WriteTransaction {
         return event
     }
 
+    /// An endpoint was made, changed or deleted.
+    func note(_ endpoint: EndpointID) {
+        committed.append(Committed(job: nil, event: nil, hasDeliveries: false, endpoint: endpoint))
+    }
+
     /// Deliveries became due without an event.
     func noteDeliveries() { committed.append(Committed(job: nil, event: nil, hasDeliveries: true)) }
 

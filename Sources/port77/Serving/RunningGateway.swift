@@ -48,10 +48,12 @@ final class RunningGateway: Sendable {
 
         var hooks = try Self.hooks(configuration.webhooks, environment, secret)
         hooks.addresses.denyPorts.insert(Int(listen.port))
-        let deliveries = try DeliveryRunner(store: store, settings: hooks, logger: log)
+        hooks.keys = try await GatewayKeys(store: store)
+        let deliveries = try DeliveryRunner(store: store, endpoints: store, settings: hooks, logger: log)
         self.deliveries = deliveries
         store.observe { changes in
             if changes.contains(where: \.hasDeliveries) { deliveries.wake() }
+            for change in changes { if let endpoint = change.endpoint { deliveries.endpointChanged(endpoint) } }
         }
 
         var settings = GatewaySettings()
