@@ -20,6 +20,7 @@ struct Configuration: Equatable, Sendable {
         var tls: TLS?
         var user: String
         var password: Secret
+        var speaks = HostProtocol.privRJE
         var minSessions = 1
         var maxSessions = 4
         var codePage = CodePage.ascii

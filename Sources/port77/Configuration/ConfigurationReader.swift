@@ -76,31 +76,39 @@ struct ConfigurationReader {
             "id", "protocol", "address", "tls", "user", "password", "sessions", "code_page", "longest_card",
             "on_uncertain", "answer_seconds",
         ]
-        guard let members = members(of: node, named: "a host", known: known) else { return nil }
+        let kind = protocolName(of: node)
+        let more = kind == .rfc407 ? Self.rfc407Members : kind == .netrjs ? Self.netrjsMembers : []
+        guard let members = members(of: node, named: "a host", known: known + more) else { return nil }
         let id = required("id", in: members, of: node).flatMap { id -> HostID? in
             let parsed = HostID(id.text)
             if parsed == nil { fault(id.node, "id is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen") }
             return parsed
         }
-        if let name = required("protocol", in: members, of: node), name.text != "priv-rje" {
-            fault(name.node, "protocol \(name.text) is not served; this version speaks priv-rje")
+        if let name = required("protocol", in: members, of: node), kind == nil {
+            let known = Configuration.HostProtocol.Name.allCases.map(\.rawValue).joined(separator: ", ")
+            fault(name.node, "protocol \(name.text) is not served; this version speaks \(known)")
         }
+        let speaks = readProtocol(kind ?? .privRJE, members)
         let address = required("address", in: members, of: node).flatMap { address -> HostPort? in
-            let parsed = HostPort(address.text, defaultPort: 77)
-            if parsed == nil { fault(address.node, "address is HOST or HOST:PORT; the port is 77 unless given") }
+            let parsed = HostPort(address.text, defaultPort: speaks.usualPort)
+            if parsed == nil {
+                fault(address.node, "address is HOST or HOST:PORT; the port is \(speaks.usualPort) unless given")
+            }
             return parsed
         }
-        let user = required("user", in: members, of: node)?.text
+        let user = readUser(kind ?? .privRJE, members, of: node)
         var password: Configuration.Secret?
         if let secret = members["password"] {
             password = readSecret(secret, "password")
+        } else if kind == .rfc407 || kind == .netrjs {
+            password = .known("")
         } else {
             fault(node, "password is missing; write password: {env: NAME} or {file: PATH}")
         }
         var host: Configuration.Host?
         if let id, let address, let user, let password {
             host = Configuration.Host(
-                id: id, address: address, tls: nil, user: user, password: password)
+                id: id, address: address, tls: nil, user: user, password: password, speaks: speaks)
         }
         if let tls = members["tls"] { host?.tls = readTLS(tls) }
         if let sessions = members["sessions"], let limits = readSessions(sessions) {
@@ -204,7 +212,7 @@ struct ConfigurationReader {
         }
     }
 
-    private mutating func readSecret(_ node: Node, _ name: String) -> Configuration.Secret? {
+    mutating func readSecret(_ node: Node, _ name: String) -> Configuration.Secret? {
         guard node.mapping != nil else {
             fault(node, "\(name) is never written here; write \(name): {env: NAME} or {file: PATH}")
             return nil
@@ -221,7 +229,7 @@ struct ConfigurationReader {
 
     // What every reading above is made of.
 
-    private mutating func members(of node: Node, named name: String, known: [String]) -> [String: Node]? {
+    mutating func members(of node: Node, named name: String, known: [String]) -> [String: Node]? {
         guard let mapping = node.mapping else {
             fault(node, "\(name) is a list of KEY: VALUE")
             return nil
@@ -241,7 +249,7 @@ struct ConfigurationReader {
         return members
     }
 
-    private mutating func required(
+    mutating func required(
         _ name: String, in members: [String: Node], of node: Node
     ) -> (text: String, node: Node)? {
         guard let member = members[name] else {
@@ -251,7 +259,7 @@ struct ConfigurationReader {
         return string(member, name).map { ($0, member) }
     }
 
-    private mutating func string(_ node: Node, _ name: String) -> String? {
+    mutating func string(_ node: Node, _ name: String) -> String? {
         guard let text = node.scalar?.string, !text.isEmpty else {
             fault(node, "\(name) is a text that is not empty")
             return nil
@@ -259,7 +267,7 @@ struct ConfigurationReader {
         return text
     }
 
-    private mutating func number(_ node: Node, _ name: String, _ range: ClosedRange<Int>) -> Int? {
+    mutating func number(_ node: Node, _ name: String, _ range: ClosedRange<Int>) -> Int? {
         guard let value = node.int, range.contains(value) else {
             fault(node, "\(name) is a number from \(range.lowerBound) to \(range.upperBound)")
             return nil
@@ -267,7 +275,7 @@ struct ConfigurationReader {
         return value
     }
 
-    private mutating func fault(_ node: Node, _ words: String) {
+    mutating func fault(_ node: Node, _ words: String) {
         faults.append(ConfigurationFault(line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, words: words))
     }
 }
