@@ -35,7 +35,7 @@ let rooms: [Room] = [
     Room("HTTPCore", ["CSystem", "Wire", "Lines"]),
     Room("Protocols", ["Wire"]),
     Room("Jobs", ["Wire", crypto]),
-    Room("Stations", ["Wire", "Lines", "Protocols", "Jobs", logging]),
+    Room("Stations", ["CCurl", "Wire", "Lines", "Protocols", "Jobs", logging]),
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),

@@ -141,7 +141,9 @@ extension ConfigurationReader {
             }
             host.deckMode = .text
             host.printMode = .text
-            if members["data"] != nil { fault(ftp, "ftp and data exclude each other: files travel one way or the other") }
+            if members["data"] != nil {
+                fault(ftp, "ftp and data exclude each other: files travel one way or the other")
+            }
         }
         return host
     }
@@ -180,7 +182,10 @@ extension ConfigurationReader {
         var seenAs: IPAddress?
         if let seen = members["seen_as"], let text = string(seen, "seen_as") {
             seenAs = IPAddress(text)
-            if case .v4? = seenAs {} else { fault(seen, "seen_as is the IPv4 address at which the host finds the FTP server") }
+            if case .v4? = seenAs {
+            } else {
+                fault(seen, "seen_as is the IPv4 address at which the host finds the FTP server")
+            }
         } else if let address, IPAddress(address.host) == nil {
             fault(node, "seen_as is missing: the host is told a numeric address, and \(address.host) is a name")
         }
@@ -195,7 +200,11 @@ extension ConfigurationReader {
         host.characterSet = choice("character_set", members) ?? host.characterSet
         if let node = members["ports"] { host.ports = readPorts(node) ?? host.ports }
         if let node = members["send_compressed"] {
-            if let isOn = node.bool { host.sendsCompressed = isOn } else { fault(node, "send_compressed is true or false") }
+            if let isOn = node.bool {
+                host.sendsCompressed = isOn
+            } else {
+                fault(node, "send_compressed is true or false")
+            }
         }
         if let node = members["punch_leading_blank"], let text = string(node, "punch_leading_blank") {
             switch (node.bool, text) {

@@ -1,6 +1,7 @@
 import Lines
 import Protocols
 import ReferenceHost
+import Stations
 
 /// The reference host as an FTP client: INPUT and OUT with a path. Text only: TYPE A, STRU F, MODE S; what else a file
 /// identifier asks for is refused and never changed in silence.

@@ -2,13 +2,20 @@ import CCurl
 import Dispatch
 import Foundation
 import Synchronization
+import Wire
 
 /// Where an FTP server is, and as whom to talk to it.
-struct FTPLogOn: Equatable, Sendable {
+package struct FTPLogOn: Equatable, Sendable {
     /// `name:21`, `[::1]:21`.
-    var authority: String
-    var user: String
-    var password: String
+    package var authority: String
+    package var user: String
+    package var password: String
+
+    package init(authority: String, user: String, password: String) {
+        self.authority = authority
+        self.user = user
+        self.password = password
+    }
 }
 
 /// One file moved by libcurl on a thread of its own, piece by piece: the thread waits while a piece is worked on, so memory
@@ -16,8 +23,8 @@ struct FTPLogOn: Equatable, Sendable {
 ///
 /// Files travel as ASCII text by FTP's own rules (TYPE A, STRU F, MODE S). Here lines end in CR LF on both ways, as they do
 /// on the data connection; libcurl gives and takes them with LF.
-struct FTPTransfer: Sendable {
-    enum Failure: Error, Equatable, Sendable {
+package struct FTPTransfer: Sendable {
+    package enum Failure: Error, Equatable, Sendable {
         case logOnRefused(String)
         case fileRefused(String)
         case failed(String)
@@ -27,7 +34,7 @@ struct FTPTransfer: Sendable {
     let pathname: String
 
     /// - Throws: for a pathname that no FTP command can carry.
-    init(_ server: FTPLogOn, pathname: String) throws(Failure) {
+    package init(_ server: FTPLogOn, pathname: String) throws(Failure) {
         guard !pathname.isEmpty, pathname.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             throw .fileRefused("no pathname for FTP")
         }
@@ -36,7 +43,7 @@ struct FTPTransfer: Sendable {
     }
 
     /// RETR.
-    func retrieve(
+    package func retrieve(
         begun: @Sendable () async -> Void = {}, piece: @Sendable ([UInt8]) async throws -> Void
     ) async throws {
         var lines = LineEnds()
@@ -51,7 +58,7 @@ struct FTPTransfer: Sendable {
     }
 
     /// STOR, or APPE. `next` gives nil at the end.
-    func send(appending: Bool, next: @Sendable () async throws -> [UInt8]?) async throws {
+    package func send(appending: Bool, next: @Sendable () async throws -> [UInt8]?) async throws {
         var lines = LineEnds()
         var isOver = false
         try await run(appending ? .append : .store) { event in
@@ -68,9 +75,9 @@ struct FTPTransfer: Sendable {
         }
     }
 
-    func delete() async throws { try await run(.delete) { _ in nil } }
+    package func delete() async throws { try await run(.delete) { _ in nil } }
 
-    enum Deed: Sendable { case retrieve, store, append, delete }
+    fileprivate enum Deed: Sendable { case retrieve, store, append, delete }
 
     private func run(_ deed: Deed, _ handle: (FTPThread.Event) async throws -> [UInt8]?) async throws {
         let thread = FTPThread(self, deed)
@@ -196,7 +203,7 @@ private final class FTPThread: Sendable {
         defer { curl_slist_free_all(commands) }
         let path = transfer.pathname
         let base = "ftp://\(transfer.server.authority)/"
-        _ = port77_set_text(easy, CURLOPT_URL, deed == .delete ? base : base + percentEncoded(path))
+        _ = port77_set_text(easy, CURLOPT_URL, deed == .delete ? base : base + Self.encoded(path))
         _ = port77_set_text(easy, CURLOPT_PROTOCOLS_STR, "ftp")
         // No proxy from the environment.
         _ = port77_set_text(easy, CURLOPT_PROXY, "")
@@ -234,6 +241,16 @@ private final class FTPThread: Sendable {
         }
         let result = curl_easy_perform(easy)
         return result == CURLE_OK ? nil : failure(result)
+    }
+
+    /// Every octet but letters and digits: a slash is the pathname's own, not the URL's.
+    private static func encoded(_ path: String) -> String {
+        path.utf8.map { octet in
+            switch octet {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: String(UnicodeScalar(octet))
+            default: "%" + Hex.encode([octet]).uppercased()
+            }
+        }.joined()
     }
 
     private func failure(_ result: CURLcode) -> FTPTransfer.Failure {

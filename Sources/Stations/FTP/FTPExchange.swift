@@ -1,21 +1,27 @@
-import Jobs
-import Lines
-import Protocols
-import Stations
+package import Jobs
+package import Protocols
 import Wire
 
 /// The gateway's side of RFC 407 with FTP: decks are laid on an FTP server for the host to fetch, and print-out is taken
 /// from there. Text only (`:T`): servers that know STRU R and MODE B are hardly left.
-struct FTPExchange: RFC407FileExchange {
-    let server: FTPLogOn
+package struct FTPExchange: RFC407FileExchange {
+    private let server: FTPLogOn
     /// As the host is told it.
-    let seenAs: UInt32
+    private let seenAs: UInt32
     /// Put before every name; empty, or ending in a slash.
-    let folder: String
+    private let folder: String
 
-    var identity: (user: String, password: String)? { (server.user, server.password) }
+    package init(_ server: FTPLogOn, seenAs: UInt32, folder: String?) {
+        self.server = server
+        self.seenAs = seenAs
+        self.folder = folder.map { $0.hasSuffix("/") ? $0 : $0 + "/" } ?? ""
+    }
 
-    func offer(_ deck: PreparedDeck, _ attributes: RFC407.Attributes) async throws(StationError) -> RFC407.FileID {
+    package var identity: (user: String, password: String)? { (server.user, server.password) }
+
+    package func offer(_ deck: PreparedDeck, _ attributes: RFC407.Attributes) async throws(StationError)
+        -> RFC407.FileID
+    {
         let path = "\(folder)p77-\(deck.job).jcl"
         let text = DeckText(deck, RFC407.StreamFormat(attributes, .input))
         do {
@@ -26,13 +32,13 @@ struct FTPExchange: RFC407FileExchange {
         return .path(.number(seenAs), attributes, pathname: path)
     }
 
-    func place(for file: String, of job: JobNumber, _ attributes: RFC407.Attributes) -> RFC407.FileID {
+    package func place(for file: String, of job: JobNumber, _ attributes: RFC407.Attributes) -> RFC407.FileID {
         let random = Hex.encode((0..<8).map { _ in UInt8.random(in: .min ... .max) })
         let name = "p77-\(job)-\(file.isEmpty ? "print" : file)-\(random).out"
         return .path(.number(seenAs), attributes, pathname: folder + name)
     }
 
-    func take(
+    package func take(
         _ place: RFC407.FileID, piece: @Sendable ([UInt8]) async throws -> Void
     ) async throws(StationError) {
         guard case .path(_, _, let path) = place else { throw .local("no file of an FTP server") }
@@ -45,13 +51,13 @@ struct FTPExchange: RFC407FileExchange {
         }
     }
 
-    func remove(_ place: RFC407.FileID) async {
+    package func remove(_ place: RFC407.FileID) async {
         guard case .path(_, _, let path) = place else { return }
         // What stays lies in the FTP server's folder and harms nobody.
         try? await FTPTransfer(server, pathname: path).delete()
     }
 
-    static func words(_ error: any Error) -> String {
+    package static func words(_ error: any Error) -> String {
         switch error {
         case FTPTransfer.Failure.logOnRefused(let words), FTPTransfer.Failure.fileRefused(let words),
             FTPTransfer.Failure.failed(let words):
