@@ -21,7 +21,7 @@ import Testing
                 listen: 8077
                 hosts:
                   - id: pay roll
-                    protocol: rfc407
+                    protocol: bisync
                     address: rje.example:77
                     user: RMT7
                     password: secret
@@ -35,7 +35,7 @@ import Testing
             #expect(result.code == 1)
             for mark in [
                 "line 1, column 9: listen is ADDRESS:PORT", "line 3, column 9: id is",
-                "line 4, column 15: protocol rfc407",
+                "line 4, column 15: protocol bisync",
                 "line 7, column 15: password is never written here", "line 8, column 15: sessions: min is above max",
                 "line 9, column 16: code_page cp1", "line 10, column 1: colour is not known here",
                 "line 11, column 29: 10.0.0.0/64 is no network",

@@ -23,6 +23,12 @@ struct Config: ParsableCommand {
                     faults.append("host \(host.id): \(error)")
                 }
             }
+            for host in configuration.hosts {
+                guard let server = host.speaks.ftp else { continue }
+                do { _ = try server.password.reveal(environment: environment) } catch {
+                    faults.append("host \(host.id), ftp: \(error)")
+                }
+            }
             if let secret = configuration.webhooks.secret {
                 do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
             }

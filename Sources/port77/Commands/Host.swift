@@ -6,12 +6,14 @@ import Wire
 
 struct Host: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run the reference host: a small, real batch system reached by PRIV-RJE.",
+        abstract: "Run the reference host: a small, real batch system reached by PRIV-RJE, RFC 407 and NETRJS.",
         discussion: """
             Example:  port77 host --listen 127.0.0.1:7077 --user RMT1:secret --data ./host
 
             Programs: IEFBR14, IEBGENER, SORT, IDCAMS PRINT, and for tests WAIT, RC, ABEND, LINES, CARDS, ECHO. Without --data
-            everything is in memory. Prints one line, `port77 host ready ADDRESS`, when it accepts.
+            everything is in memory. Prints one line, `port77 host ready ADDRESS`, when it accepts, and one more for each other
+            protocol, `port77 host rfc407 ADDRESS` and `port77 host netrjs ADDRESS`. A user's name and password are those of the
+            NETRJS terminal of that name as well.
 
             Faults on request, separated by commas: cut-sent=N, cut-received=N, silent-sent=N, silent-received=N, garbage-sent=N
             (N octets or a range, with :each in every session), delay=SECONDS, slow=OCTETS, no-sessions[=COUNT],
@@ -20,6 +22,8 @@ struct Host: AsyncParsableCommand {
 
     @Option(help: "ADDRESS:PORT; port 0 takes a free one.")
     var listen = "127.0.0.1:7077"
+
+    @OptionGroup(title: "Other protocols") var doors: HostDoors
 
     @Option(help: "NAME:PASSWORD, at least one.")
     var user: [String]
@@ -66,6 +70,7 @@ struct Host: AsyncParsableCommand {
             throw ExitCode(1)
         }
         printReady("port77 host ready \(address)")
+        for line in HostDoors.lines(of: host) { printReady(line) }
         await withDiscardingTaskGroup { group in
             group.addTask { await host.run() }
             for await _ in terminations { break }
@@ -85,6 +90,7 @@ struct Host: AsyncParsableCommand {
             return user
         }
         guard !settings.users.isEmpty else { throw ValidationError("at least one --user NAME:PASSWORD is needed") }
+        try doors.apply(to: &settings)
         settings.dataFolder = data
         settings.ledgerFile = ledger
         settings.operators = Set(`operator`)

@@ -21,6 +21,11 @@ extension Configuration {
             }
         }
 
+        var ftp: FTPServer? {
+            if case .rfc407(let host) = self { return host.ftp }
+            return nil
+        }
+
         var usualPort: Int {
             switch self {
             case .privRJE: 77
@@ -64,6 +69,12 @@ extension Configuration {
         /// nil: found out by what comes.
         var punchHasLeadingBlank: Bool?
     }
+}
+
+extension Configuration.Host {
+    /// A terminal of NETRJS holds one session, which carries all its jobs.
+    var leastSessions: Int { speaks.name == .netrjs ? 1 : minSessions }
+    var mostSessions: Int { speaks.name == .netrjs ? 1 : maxSessions }
 }
 
 extension ConfigurationReader {

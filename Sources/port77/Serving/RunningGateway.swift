@@ -131,22 +131,20 @@ final class RunningGateway: Sendable {
         let password = try host.password.reveal(environment: environment)
         let credential = secret.fingerprint(of: "\(host.address) \(host.user) \(password)")
         let refusal = try await store.refusal(of: id)
-        var pool = Pool.Settings(min: host.minSessions, max: host.maxSessions)
+        var pool = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
         pool.idleTime = .seconds(60)
-        var settings = PrivRJESettings(host: host.address.host, port: host.address.port, user: host.user) { password }
-        settings.answerTime = host.answerLimit
-        if let tls = host.tls {
-            settings.tls = try TLSClientSettings(authorityFile: tls.authorities, expectedName: tls.name)
-        }
-        let factory = PrivRJEStationFactory(settings, loops: loops)
+        let outputs = PushedOutputs(host: id, codePage: host.codePage, store: store, log: log)
+        let makeStation = try StationMaker(
+            host: host, password: password, loops: loops, outputs: outputs, environment: environment
+        ).maker()
         let events = HostEvents(host: id, store: store, credential: credential, log: log)
         return HostProfile(
-            id: id, protocolName: "priv-rje", address: host.address.description, codePage: host.codePage,
+            id: id, protocolName: host.speaks.name.rawValue, address: host.address.description, codePage: host.codePage,
             longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, dropsCutDecks: true,
             pool: StationPool(
                 pool, refused: refusal?.credential == credential ? refusal?.reason : nil,
                 changed: { await events.changed($0) }
-            ) { _ in factory.makeStation() },
+            ) { _ in makeStation() },
             credential: credential)
     }
 
