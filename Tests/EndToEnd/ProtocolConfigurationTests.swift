@@ -82,7 +82,7 @@ import Testing
             "line 6, column 17: print_mode is one of A, N, T", "line 7, column 14: dialect is one of block959",
             "line 8, column 17: punch_file is one word", "line 9, column 21: address is a numeric address",
             "line 9, column 34: ports is a range", "line 10, column 5: terminal is not known here",
-            "line 15, column 16: deck_mode is T with ftp", "line 16, column 60: password is never written here",
+            "line 15, column 16: deck_mode is T with ftp", "line 16, column 57: password is never written here",
             "line 16, column 10: seen_as is missing", "line 20, column 11: a netrjs host has terminal instead of user",
             "line 21, column 15: terminal is 1 to 8", "line 22, column 20: character_set is one of ebcdic",
             "line 23, column 19: base stands alone", "line 24, column 22: send_compressed is true or false",
