@@ -105,7 +105,7 @@ package final class HostRunner: Sendable {
             if job.cancelRequestedAt != nil, job.state.isAtHost, let number = job.hostJob {
                 order.yield(.cancel(job.id, number))
             }
-        case .queued, .held, .completed, .failed, .rejected, .canceled, .expired: break
+        case .queued, .held, .completed, .failed, .rejected, .canceled, .expired, .purged: break
         }
     }
 

@@ -144,6 +144,7 @@ extension JobAction {
         case .hold: "hold"
         case .release: "release"
         case .cancel: "cancel"
+        case .purge: "purge"
         case .wait, .beginSending, .accepted, .returned, .lostInClosing, .refused, .running, .printing, .finished,
             .expire, .abandon:
             "this change"

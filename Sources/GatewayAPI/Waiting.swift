@@ -37,7 +37,7 @@ extension JobState {
         case .submitted: 2
         case .running: 3
         case .printing: 4
-        case .completed, .failed, .rejected, .canceled, .expired: 5
+        case .completed, .failed, .rejected, .canceled, .expired, .purged: 5
         }
     }
 }

@@ -20,6 +20,8 @@ package enum JobAction: Equatable, Sendable {
     case expire
     /// An uncertain job is given up by policy or operator.
     case abandon(reason: String)
+    /// An ended job is removed, with everything but its events.
+    case purge(reason: String?)
 }
 
 /// What an action did.
@@ -116,9 +118,12 @@ extension Job {
             outcome = .lost(words)
             enter(.failed, reason: words, at: time)
 
+        case (.purge(let words), _) where state.isFinal && state != .purged:
+            enter(.purged, reason: words, at: time)
+
         case (.hold, _), (.release, _), (.wait, _), (.beginSending, _), (.accepted, _), (.returned, _),
             (.lostInClosing, _), (.refused, _), (.running, _), (.printing, _), (.finished, _), (.cancel, _),
-            (.expire, _), (.abandon, _):
+            (.expire, _), (.abandon, _), (.purge, _):
             throw JobConflict(state: state, action: action)
         }
         return .entered(state)
@@ -127,7 +132,7 @@ extension Job {
     private mutating func enter(_ next: JobState, reason words: String?, at time: Timestamp) {
         state = next
         reason = words
-        if next.isFinal { endedAt = time }
+        if next.isFinal, endedAt == nil { endedAt = time }
         _ = note(at: time)
     }
 

@@ -24,10 +24,12 @@ package enum JobState: String, CaseIterable, Sendable {
     case canceled
     /// `notAfter` passed before it was sent.
     case expired
+    /// Ended and then removed, on request or by retention: no job is stored so, only its last event tells it.
+    case purged
 
     package var isFinal: Bool {
         switch self {
-        case .completed, .failed, .rejected, .canceled, .expired: true
+        case .completed, .failed, .rejected, .canceled, .expired, .purged: true
         case .held, .queued, .sending, .uncertain, .submitted, .running, .printing: false
         }
     }
@@ -36,7 +38,7 @@ package enum JobState: String, CaseIterable, Sendable {
     package var isAtHost: Bool {
         switch self {
         case .submitted, .running, .printing: true
-        case .held, .queued, .sending, .uncertain, .completed, .failed, .rejected, .canceled, .expired: false
+        case .held, .queued, .sending, .uncertain, .completed, .failed, .rejected, .canceled, .expired, .purged: false
         }
     }
 }

@@ -4,6 +4,15 @@ package import Wire
 package struct SpoolFile: Equatable, Sendable {
     package enum Kind: String, Sendable { case print, punch }
 
+    /// What is known of the stored octets.
+    package enum Condition: String, CaseIterable, Sendable {
+        case sound
+        /// Found other than its hash says, or missing, when it was last read.
+        case corrupt
+        /// Removed by age; what is told of the file stays.
+        case purged
+    }
+
     package let job: JobID
     /// From 1 within its job, in the host's order; `/v1/jobs/{id}/outputs/{number}`.
     package let number: Int
@@ -23,11 +32,12 @@ package struct SpoolFile: Equatable, Sendable {
     /// Length of the rendering as `text/plain`: UTF-8, carriage control applied.
     package var textOctets: Int
     package var hash: ContentHash
+    package var condition: Condition
 
     package init(
         job: JobID, number: Int, kind: Kind, step: String? = nil, ddName: String? = nil, sysoutClass: String? = nil,
         forms: String? = nil, carriageControl: CarriageControl, code: String, recordLength: Int, records: Int,
-        octets: Int, textOctets: Int, hash: ContentHash
+        octets: Int, textOctets: Int, hash: ContentHash, condition: Condition = .sound
     ) {
         self.job = job
         self.number = number
@@ -43,5 +53,6 @@ package struct SpoolFile: Equatable, Sendable {
         self.octets = octets
         self.textOctets = textOctets
         self.hash = hash
+        self.condition = condition
     }
 }

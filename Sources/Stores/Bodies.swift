@@ -1,10 +1,12 @@
 package import Jobs
 
 /// A body that is complete and durable but not yet named by a commit.
-package struct StagedBody: Equatable, Sendable {
+package struct StagedBody: Sendable {
     package let hash: ContentHash
     package let octets: Int
     package let content: Content
+    /// Keeps a file from being removed until a commit names it, and lets it go when none ever does.
+    package let hold: BodyHold?
 
     package enum Content: Equatable, Sendable {
         /// At most `StagedBody.mostInlineOctets`.
@@ -16,16 +18,30 @@ package struct StagedBody: Equatable, Sendable {
     /// Larger bodies are files beside the database.
     package static let mostInlineOctets = 64 * 1024
 
-    package init(hash: ContentHash, octets: Int, content: Content) {
+    package init(hash: ContentHash, octets: Int, content: Content, hold: BodyHold? = nil) {
         self.hash = hash
         self.octets = octets
         self.content = content
+        self.hold = hold
     }
 
     /// A small body that is at hand as a whole.
     package static func inline(_ octets: [UInt8]) -> StagedBody {
         StagedBody(hash: ContentHash(of: octets), octets: octets.count, content: .inline(octets))
     }
+}
+
+extension StagedBody: Equatable {
+    package static func == (left: StagedBody, right: StagedBody) -> Bool {
+        left.hash == right.hash && left.octets == right.octets && left.content == right.content
+    }
+}
+
+/// As long as it lives, the body it was made for is not removed, whatever becomes of other jobs with the same one.
+package final class BodyHold: Sendable {
+    private let letGo: @Sendable () -> Void
+    package init(letGo: @escaping @Sendable () -> Void) { self.letGo = letGo }
+    deinit { letGo() }
 }
 
 /// Takes a body piece by piece. One user at a time; dropped without `finish` it leaves at most a temporary file.

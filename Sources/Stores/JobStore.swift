@@ -4,7 +4,7 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore {
+package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
@@ -83,6 +83,9 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
     /// nil: no longer refused.
     func setRefusal(_ refusal: HostRefusal?, of host: HostID) async throws(StoreError)
 
+    /// Whether writes are acknowledged at all; anyone may ask at any time.
+    nonisolated var health: StoreHealth { get }
+
     /// Whether writes work, for `/readyz`: performs (or has lately performed) a durable write.
     func checkWritable() async throws(StoreError)
 
@@ -97,12 +100,23 @@ extension JobStore {
     }
 }
 
+package enum StoreHealth: Equatable, Sendable {
+    case open
+    /// No write is acknowledged any more until the program is started again; reads go on.
+    case stopped(String)
+    case closed
+}
+
 package enum StoreError: Error, Equatable {
     case noSuchJob(JobID)
     case conflict(JobConflict)
     case noSuchFile(JobID, Int)
     /// A stored body does not match its hash or its length.
     case corrupt(what: String)
+    /// A stored body was removed by age.
+    case purged(what: String)
+    /// The job cannot be purged yet: so many webhooks still have to tell of it.
+    case undelivered(JobID, Int)
     /// Disk full, I/O error, ... in the words of the system. Nothing was committed.
     case unavailable(String)
     case closed

@@ -7,6 +7,7 @@ import Testing
         .hold, .release, .wait(reason: "line down"), .beginSending, .accepted(JobNumber("J1"), adopted: nil),
         .returned(reason: "line lost"), .lostInClosing(evidence: "cut"), .refused(reason: "NOTALLOWED"), .running,
         .printing, .finished(.completed(4)), .cancel, .expire, .abandon(reason: "given up"),
+        .purge(reason: nil),
     ]
 
     struct Key: Hashable {
@@ -36,6 +37,7 @@ import Testing
         row(.cancel, [.held, .queued], .canceled)
         row(.expire, [.held, .queued], .expired)
         row(.abandon(reason: ""), [.uncertain], .failed)
+        row(.purge(reason: ""), [.completed, .failed, .rejected, .canceled, .expired], .purged)
         return table
     }()
     static let noted: Set<Key> = [
@@ -58,7 +60,7 @@ import Testing
             #expect(job.version == before.version + 1)
             #expect(job.changedAt == later)
             #expect((job.endedAt != nil) == next.isFinal)
-            #expect((job.outcome != nil) == (next.isFinal && next != .expired))
+            #expect((job.outcome != nil) == (next.isFinal && next != .expired && next != .purged))
         } else if Self.noted.contains(key) {
             #expect(try job.apply(action, at: later) == .noted)
             #expect(job.state == state)

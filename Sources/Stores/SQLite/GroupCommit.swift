@@ -25,15 +25,19 @@ final class GroupCommit: Sendable {
     private let observers = Mutex<[@Sendable ([Committed]) -> Void]>([])
     /// Told of parts of spool files that a commit made superfluous.
     private let onFinishedParts: @Sendable ([SpoolPart]) -> Void
+    /// Told of bodies that a commit may have let go, on the writer's queue.
+    private let onReleasedBodies: @Sendable ([ContentHash], SQLConnection) -> Void
 
     init(
         pool: DatabasePool, memory: StoreMemory, checkpointer: Checkpointer,
-        onFinishedParts: @escaping @Sendable ([SpoolPart]) -> Void
+        onFinishedParts: @escaping @Sendable ([SpoolPart]) -> Void,
+        onReleasedBodies: @escaping @Sendable ([ContentHash], SQLConnection) -> Void
     ) {
         self.pool = pool
         self.memory = memory
         self.checkpointer = checkpointer
         self.onFinishedParts = onFinishedParts
+        self.onReleasedBodies = onReleasedBodies
     }
 
     func observe(_ observer: @escaping @Sendable ([Committed]) -> Void) { observers.withLock { $0.append(observer) } }
@@ -110,6 +114,17 @@ final class GroupCommit: Sendable {
         }
         if !transaction.finishedParts.isEmpty { onFinishedParts(transaction.finishedParts) }
         for write in batch { write.resolve(failure: nil) }
+        if !transaction.releasedBodies.isEmpty { onReleasedBodies(transaction.releasedBodies, connection) }
+    }
+
+    /// A staged body was let go: looks whether a row names it. Between two commits, so that none can come to name it meanwhile.
+    func letGo(_ body: ContentHash) {
+        guard !memory.isClosed else { return }
+        pool.asyncWriteWithoutTransaction { [self] database in
+            // What a failed commit has left in the log may name it after a restart.
+            guard memory.writeRefusal() == nil else { return }
+            onReleasedBodies([body], SQLConnection(database: database))
+        }
     }
 
     private func stop(_ error: SQLError) {

@@ -131,7 +131,7 @@ enum Labels {
 extension SpoolFile {
     static let columns = """
         number, kind, step, dd_name, sysout_class, forms, carriage_control, code, record_length, records, octets, \
-        text_octets, hash
+        text_octets, hash, condition
         """
 
     /// Reads a row of `columns`.
@@ -142,7 +142,8 @@ extension SpoolFile {
             forms: row.optionalText(5),
             carriageControl: try row.require(.init(rawValue: row.text(6)), "carriage control"),
             code: row.text(7), recordLength: row.int(8), records: row.int(9), octets: row.int(10),
-            textOctets: row.int(11), hash: try row.hash(12))
+            textOctets: row.int(11), hash: try row.hash(12),
+            condition: try row.require(Condition(rawValue: row.text(13)), "a condition"))
     }
 }
 

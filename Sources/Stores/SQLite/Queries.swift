@@ -40,13 +40,13 @@ enum Queries {
         FROM jobs j CROSS JOIN attempts a ON a.job = j.row WHERE j.id = ? ORDER BY a.number
         """
     static let deck = """
-        SELECT d.hash, d.octets, d.body FROM jobs j CROSS JOIN decks d ON d.job = j.row WHERE j.id = ?
+        SELECT d.hash, d.octets, d.body, d.condition FROM jobs j CROSS JOIN decks d ON d.job = j.row WHERE j.id = ?
         """
     static let spoolFiles = """
         SELECT \(SpoolFile.columns) FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) ORDER BY number
         """
     static let spoolBody = """
-        SELECT hash, octets, body FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?
+        SELECT hash, octets, body, condition FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?
         """
     static let spoolPart = """
         SELECT octets FROM spool_parts WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?

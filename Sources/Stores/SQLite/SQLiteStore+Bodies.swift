@@ -7,11 +7,8 @@ extension SQLiteStore {
     }
 
     package func deck(of job: JobID) async throws(StoreError) -> any BodyReader {
-        let body = try await read { connection in
-            try connection.first(Queries.deck, [.id(job)]) { try StoredBody($0, what: "the deck of job \(job)") }
-        }
-        guard let body else { throw .noSuchJob(job) }
-        return try await open(body)
+        guard let reader = try await findReader(.deck(job)) else { throw .noSuchJob(job) }
+        return reader
     }
 
     package func spoolFiles(of job: JobID) async throws(StoreError) -> [SpoolFile] {
@@ -21,17 +18,8 @@ extension SQLiteStore {
     }
 
     package func spoolBody(of job: JobID, file number: Int) async throws(StoreError) -> any BodyReader {
-        let body = try await read { connection in
-            if let body = try connection.first(
-                Queries.spoolBody, [.id(job), .int(number)],
-                { try StoredBody($0, what: "spool file \(number) of job \(job)") })
-            {
-                return body
-            }
-            let isThere = try connection.first(Queries.job, [.id(job)]) { _ in true } ?? false
-            throw isThere ? StoreError.noSuchFile(job, number) : .noSuchJob(job)
-        }
-        return try await open(body)
+        if let reader = try await findReader(.file(job, number)) { return reader }
+        throw try await self.job(job) == nil ? .noSuchJob(job) : .noSuchFile(job, number)
     }
 
     package func resumeSpoolFile(of job: JobID, file number: Int) async throws(StoreError) -> any BodyWriter {
@@ -43,39 +31,86 @@ extension SQLiteStore {
         return try await spool.resume(part, durable: durable ?? 0, writer: writer)
     }
 
-    func open(_ body: StoredBody) async throws(StoreError) -> any BodyReader {
-        switch body.place {
-        case .inline(let octets): InlineReader(hash: body.hash, content: octets)
-        case .file: try await spool.reader(of: body)
+    /// - Returns: nil when no row has it.
+    func findReader(_ place: BodyPlace) async throws(StoreError) -> (any BodyReader)? {
+        guard let body = try await stored(place) else { return nil }
+        do {
+            return try await open(body)
+        } catch {
+            guard case .corrupt = error else { throw error }
+            // Between the row and its file a purge, or a new file of the same number, may have come.
+            guard let again = try await stored(place) else { return nil }
+            if again.condition == .purged || again.hash != body.hash { return try await open(again) }
+            await note(.corrupt, of: body)
+            throw error
+        }
+    }
+
+    private func stored(_ place: BodyPlace) async throws(StoreError) -> StoredBody? {
+        let (query, values): (String, [SQLValue]) =
+            switch place {
+            case .deck(let job): (Queries.deck, [.id(job)])
+            case .file(let job, let number): (Queries.spoolBody, [.id(job), .int(number)])
+            case .unclaimed(let number): (Queries.unclaimedBody, [.int(number)])
+            }
+        return try await read { connection in
+            try connection.first(query, values) { try StoredBody($0, place: place) }
+        }
+    }
+
+    private func open(_ body: StoredBody) async throws(StoreError) -> any BodyReader {
+        if body.condition == .purged { throw .purged(what: body.place.words) }
+        switch body.content {
+        case .inline(let octets):
+            guard body.isSound else { throw .corrupt(what: body.place.words) }
+            await note(.sound, of: body)
+            return InlineReader(hash: body.hash, content: octets)
+        case .file:
+            return try await spool.reader(of: body) { [weak self] in await self?.note($0, of: body) }
         }
     }
 }
 
 /// A body as its row describes it.
 struct StoredBody: Sendable {
-    enum Place: Sendable {
+    enum Content: Sendable {
         case inline([UInt8])
         case file
     }
 
+    let place: BodyPlace
     let hash: ContentHash
     let octets: Int
-    let place: Place
-    /// For the words of an error.
-    let what: String
+    let content: Content
+    /// As it was found last.
+    let condition: SpoolFile.Condition
+    /// Whether an inline body is what its hash says; of a file it is not known yet.
+    let isSound: Bool
 
-    /// Reads hash, octets and body; an inline body is checked here, on the reader's thread.
-    init(_ row: SQLRow, what: String) throws {
-        guard let hash = ContentHash(octets: row.blob(0)) else { throw StoreError.corrupt(what: what) }
-        self.hash = hash
+    /// Reads hash, octets, body and condition; an inline body is checked here, on the reader's thread.
+    init(_ row: SQLRow, place: BodyPlace) throws {
+        self.place = place
+        hash = try row.require(ContentHash(octets: row.blob(0)), "the hash of \(place.words)")
         octets = row.int(1)
-        self.what = what
-        guard let content = row.optionalBlob(2) else {
-            place = .file
-            return
+        condition = try row.require(.init(rawValue: row.text(3)), "a condition")
+        if let stored = row.optionalBlob(2) {
+            content = .inline(stored)
+            isSound = stored.count == octets && ContentHash(of: stored) == hash
+        } else {
+            content = .file
+            isSound = true
         }
-        guard content.count == octets, ContentHash(of: content) == hash else { throw StoreError.corrupt(what: what) }
-        place = .inline(content)
+    }
+}
+
+extension BodyPlace {
+    /// For the words of an error.
+    var words: String {
+        switch self {
+        case .deck(let job): "the deck of job \(job)"
+        case .file(let job, let number): "spool file \(number) of job \(job)"
+        case .unclaimed(let number): "the unclaimed output \(number)"
+        }
     }
 }
 

@@ -131,6 +131,7 @@ extension SQLiteStore {
         let counts = memory.contents.withLock { $0.jobCounts }
         return try await read { connection in
             var texts = Queries.all.mapValues { [$0] }
+            texts.merge(Queries.retention.mapValues { [$0] }) { first, _ in first }
             texts["countNames"] = [JobListing.countNames]
             for (name, query) in queries {
                 texts[name] = try JobListing(query).statements(on: connection, counts: counts).map(\.sql)

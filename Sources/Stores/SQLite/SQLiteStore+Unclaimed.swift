@@ -53,13 +53,7 @@ extension SQLiteStore {
     }
 
     package func unclaimedBody(_ number: Int64) async throws(StoreError) -> (any BodyReader)? {
-        let body = try await read { connection in
-            try connection.first(Queries.unclaimedBody, [.int(number)]) {
-                try StoredBody($0, what: "the unclaimed output \(number)")
-            }
-        }
-        guard let body else { return nil }
-        return try await open(body)
+        try await findReader(.unclaimed(number))
     }
 
     package func claim(
@@ -70,7 +64,11 @@ extension SQLiteStore {
 
     package func removeUnclaimed(_ number: Int64, audit: AuditEntry?) async throws(StoreError) -> Bool {
         try await writer.write { transaction in
-            guard try transaction.run("DELETE FROM unclaimed WHERE row = ?", [.int(number)]) > 0 else { return false }
+            let removed = try transaction.runReturning(
+                "DELETE FROM unclaimed WHERE row = ? RETURNING hash", [.int(number)]
+            ) { try $0.hash(0) }
+            guard let body = removed.first else { return false }
+            transaction.release(body)
             if let audit { try transaction.audit(audit) }
             return true
         }
@@ -140,7 +138,7 @@ extension Queries {
         ORDER BY row DESC LIMIT ?
         """
     static let oneUnclaimed = "SELECT \(unclaimedColumns) FROM unclaimed WHERE row = ?"
-    static let unclaimedBody = "SELECT hash, octets, body FROM unclaimed WHERE row = ?"
+    static let unclaimedBody = "SELECT hash, octets, body, 'sound' FROM unclaimed WHERE row = ?"
 }
 
 extension UnclaimedStream {

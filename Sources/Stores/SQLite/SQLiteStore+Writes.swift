@@ -51,6 +51,7 @@ extension WriteTransaction {
             [
                 .int(stored.row), .hash(submission.deck.hash), .int(submission.deck.octets), submission.deck.column,
             ])
+        countOctets(submission.deck.octets, of: job.owner)
         for label in job.labels {
             // A key that stands twice with the same value is one label to a filter.
             try run(
@@ -132,6 +133,9 @@ extension WriteTransaction {
 
     private func record(_ finished: FinishedSpoolFile, of stored: StoredJob) throws {
         let file = finished.file
+        let part = [SQLValue.int(stored.row), .int(file.number)]
+        try releaseFile(of: stored, number: file.number)
+        countOctets(finished.body.octets, of: stored.job.owner)
         try run(
             """
             INSERT INTO spool_files (job, number, kind, step, dd_name, sysout_class, forms, carriage_control, code,
@@ -141,7 +145,7 @@ extension WriteTransaction {
                 dd_name = excluded.dd_name, sysout_class = excluded.sysout_class, forms = excluded.forms,
                 carriage_control = excluded.carriage_control, code = excluded.code,
                 record_length = excluded.record_length, records = excluded.records, octets = excluded.octets,
-                text_octets = excluded.text_octets, hash = excluded.hash, body = excluded.body
+                text_octets = excluded.text_octets, hash = excluded.hash, body = excluded.body, condition = 'sound'
             """,
             [
                 .int(stored.row), .int(file.number), .text(file.kind.rawValue), .optional(file.step),
@@ -149,7 +153,6 @@ extension WriteTransaction {
                 .text(file.carriageControl.rawValue), .text(file.code), .int(file.recordLength), .int(file.records),
                 .int(finished.body.octets), .int(file.textOctets), .hash(finished.body.hash), finished.body.column,
             ])
-        let part = [SQLValue.int(stored.row), .int(file.number)]
         if try run("DELETE FROM spool_parts WHERE job = ? AND number = ?", part) > 0 {
             finish(SpoolPart(job: stored.job.id, number: file.number))
         }

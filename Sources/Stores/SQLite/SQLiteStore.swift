@@ -19,12 +19,12 @@ package final class SQLiteStore: JobStore {
     /// Opens the store in a folder, or makes a new one. Blocks: for the start of a program.
     ///
     /// - Throws: `StoreOpeningError`.
-    package init(folder: String) throws(StoreOpeningError) {
+    package init(folder: String, calls: SystemCalls = SystemCalls()) throws(StoreOpeningError) {
         do {
             try SpoolFolder.makeFolder(folder)
             lock = try FolderLock(folder: folder)
             let path = folder + "/port77.db"
-            spool = try SpoolFolder(path: folder + "/spool", memory: memory)
+            spool = try SpoolFolder(path: folder + "/spool", memory: memory, calls: calls)
             pool = try Self.openPool(path: path)
             try Self.migrate(pool)
             try SpoolFolder.syncFolder(folder)
@@ -39,14 +39,22 @@ package final class SQLiteStore: JobStore {
                 try Self.require("foreign_keys", "1", on: database)
             }
             let spool = spool
-            writer = GroupCommit(pool: pool, memory: memory, checkpointer: checkpointer) { spool.remove($0) }
+            writer = GroupCommit(
+                pool: pool, memory: memory, checkpointer: checkpointer, onFinishedParts: { spool.remove($0) },
+                onReleasedBodies: { spool.removeUnnamed($0, $1) })
+            let commits = writer
+            spool.onLetGo = { [weak commits] in commits?.letGo($0) }
             let memory = memory
-            openReport = try pool.read { database in
+            let report = try pool.read { database in
                 let connection = SQLConnection(database: database)
                 let contents = try StoreMemory.Contents(connection)
                 memory.contents.withLock { $0 = contents }
                 return try spool.inspect(connection)
             }
+            try pool.writeWithoutTransaction { database in
+                try spool.noteMissing(report, SQLConnection(database: database))
+            }
+            openReport = report
         } catch {
             throw StoreOpeningError(catching: error, folder: folder)
         }
@@ -77,6 +85,8 @@ package final class SQLiteStore: JobStore {
     }
 
     // MARK: Running
+
+    package var health: StoreHealth { memory.contents.withLock { $0.health } }
 
     package func observe(_ observer: @escaping @Sendable ([Committed]) -> Void) { writer.observe(observer) }
 
@@ -209,6 +219,7 @@ extension StoreMemory.Contents {
         lastSequence = try connection.first("SELECT max(sequence) FROM events") { $0.int64(0) } ?? 0
         _ = try connection.rows("SELECT kind, host, state, count FROM counters") { row in
             switch row.text(0) {
+            case "octets": storedOctets[row.text(1)] = row.int(3)
             case "jobs":
                 let state = try row.require(JobState(rawValue: row.text(2)), "a job state")
                 jobCounts[.init(host: row.text(1), state: state)] = row.int(3)

@@ -11,6 +11,7 @@ enum Schema {
         migrator.registerMigration("audit") { try $0.execute(sql: audit) }
         migrator.registerMigration("unclaimed") { try $0.execute(sql: unclaimed) }
         migrator.registerMigration("endpoints") { try $0.execute(sql: endpoints) }
+        migrator.registerMigration("retention") { try $0.execute(sql: retention) }
         return migrator
     }()
 

@@ -27,24 +27,19 @@ func matches(_ pattern: String, _ type: String) -> Bool {
 /// What the store keeps in memory of what it has committed. Written by the writer's thread after each commit, read by
 /// anyone. Coherent because this process is the only one that writes.
 final class StoreMemory: Sendable {
-    enum Health: Equatable {
-        case open
-        /// No write is acknowledged any more; reads go on.
-        case stopped(String)
-        case closed
-    }
-
     struct CountKey: Hashable {
         let host: String
         let state: JobState
     }
 
     struct Contents {
-        var health = Health.open
+        var health = StoreHealth.open
         var jobs = RecentJobs()
         var jobCounts: [CountKey: Int] = [:]
         var deliveryCounts: [DeliveryState: Int] = [:]
         var lastSequence: Int64 = 0
+        /// Decks and print-out, by owner.
+        var storedOctets: [String: Int] = [:]
         /// Of jobs that have not ended, by job row.
         var jobEndpoints: [Int64: [StoredEndpoint]] = [:]
         /// Enabled endpoints of no single job, by owner.
@@ -79,7 +74,8 @@ final class StoreMemory: Sendable {
     /// Puts a committed transaction before readers.
     func publish(_ transaction: WriteTransaction) {
         contents.withLock { contents in
-            for stored in transaction.jobs.values { contents.jobs.put(stored) }
+            for (id, stored) in transaction.jobs { contents.jobs.put(stored, as: id) }
+            for (owner, change) in transaction.storedOctets { contents.storedOctets[owner, default: 0] += change }
             for (key, change) in transaction.jobCounts { contents.jobCounts[key, default: 0] += change }
             for (state, change) in transaction.deliveryCounts { contents.deliveryCounts[state, default: 0] += change }
             contents.lastSequence = transaction.lastSequence
@@ -111,8 +107,9 @@ extension StoreMemory.Contents {
 
 /// The jobs used last, in two generations: when the young one is full it becomes the old one.
 struct RecentJobs {
-    private var young: [JobID: StoredJob] = [:]
-    private var old: [JobID: StoredJob] = [:]
+    /// nil: purged lately, so that a read from before it does not bring the job back.
+    private var young: [JobID: StoredJob?] = [:]
+    private var old: [JobID: StoredJob?] = [:]
     /// Jobs ever put. A read that began at `puts` n may fill in what it found while fewer than `generation` more were put:
     /// what a commit put in the meantime is then still here and is not overwritten.
     private(set) var puts = 0
@@ -120,19 +117,20 @@ struct RecentJobs {
     /// Jobs in one generation; about 1 KiB each.
     static let generation = 8192
 
-    subscript(id: JobID) -> StoredJob? { young[id] ?? old[id] }
+    subscript(id: JobID) -> StoredJob? { (young[id] ?? old[id]) ?? nil }
 
-    mutating func put(_ stored: StoredJob) {
+    mutating func put(_ stored: StoredJob?, as id: JobID) {
         puts += 1
-        if young.count >= Self.generation, young[stored.job.id] == nil {
+        if young.count >= Self.generation, young[id] == nil {
             old = young
             young = [:]
         }
-        young[stored.job.id] = stored
+        young.updateValue(stored, forKey: id)
     }
 
     mutating func fill(_ stored: StoredJob, readAt start: Int) {
-        guard puts - start < Self.generation, self[stored.job.id] == nil else { return }
-        put(stored)
+        let id = stored.job.id
+        guard puts - start < Self.generation, young[id] == nil, old[id] == nil else { return }
+        put(stored, as: id)
     }
 }

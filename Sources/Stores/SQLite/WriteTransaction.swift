@@ -10,7 +10,9 @@ final class WriteTransaction {
     /// Statements that changed something: an operation that fails before its first one has harmed nobody.
     private(set) var writes = 0
     private(set) var lastSequence: Int64
-    private(set) var jobs: [JobID: StoredJob] = [:]
+    /// nil: purged.
+    private(set) var jobs: [JobID: StoredJob?] = [:]
+    private(set) var storedOctets: [String: Int] = [:]
     private(set) var jobCounts: [StoreMemory.CountKey: Int] = [:]
     private(set) var deliveryCounts: [DeliveryState: Int] = [:]
     private(set) var newEndpoints: [Int64: [StoredEndpoint]] = [:]
@@ -22,6 +24,7 @@ final class WriteTransaction {
     private(set) var committed: [Committed] = []
     /// For the spool folder, when the commit is durable.
     private(set) var finishedParts: [SpoolPart] = []
+    private(set) var releasedBodies: [ContentHash] = []
 
     init(_ connection: SQLConnection, memory: StoreMemory) {
         self.connection = connection
@@ -38,6 +41,9 @@ final class WriteTransaction {
         }
         for (state, change) in deliveryCounts where change != 0 {
             try run(Self.count, [.text("deliveries"), .text(""), .text(state.rawValue), .int(change)])
+        }
+        for (owner, change) in storedOctets where change != 0 {
+            try run(Self.count, [.text("octets"), .text(owner), .text(""), .int(change)])
         }
         try connection.execute("COMMIT")
     }
@@ -86,6 +92,18 @@ final class WriteTransaction {
         if let stored = memory.contents.withLock({ $0.jobs[id] }) { return stored }
         return try connection.first(Queries.job, [.id(id)]) { try StoredJob($0) }
     }
+
+    /// Takes a job out, as the last thing that is done to it.
+    func remove(_ stored: StoredJob, was previous: Job) throws {
+        try run("DELETE FROM jobs WHERE row = ?", [.int(stored.row)])
+        jobs.updateValue(nil, forKey: stored.job.id)
+        count(previous, by: -1)
+    }
+
+    func countOctets(_ change: Int, of owner: Owner) { storedOctets[owner.description, default: 0] += change }
+
+    /// The file of a body may be removed after the commit, when nothing else names it.
+    func release(_ body: ContentHash) { releasedBodies.append(body) }
 
     func insert(_ job: Job) throws -> StoredJob {
         try run(StoredJob.insert, StoredJob.insertValues(job))

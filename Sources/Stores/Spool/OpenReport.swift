@@ -50,14 +50,17 @@ extension SpoolFolder {
             if !files.contains(hash.hex) { report.missingBodies.append(body) }
         }
         let decks =
-            "SELECT d.hash, j.id FROM decks d INDEXED BY decks_in_files JOIN jobs j ON j.row = d.job WHERE d.body IS NULL"
+            """
+            SELECT d.hash, j.id FROM decks d INDEXED BY decks_in_files JOIN jobs j ON j.row = d.job
+            WHERE d.body IS NULL AND d.condition <> 'purged'
+            """
         _ = try connection.rows(decks) { row in
             claim(try row.hash(0), .deck(try row.jobID(1)))
             return Never?.none
         }
         let spoolFiles = """
             SELECT s.hash, j.id, s.number FROM spool_files s INDEXED BY spool_files_in_files JOIN jobs j ON j.row = s.job
-            WHERE s.body IS NULL
+            WHERE s.body IS NULL AND s.condition <> 'purged'
             """
         _ = try connection.rows(spoolFiles) { row in
             claim(try row.hash(0), .spoolFile(try row.jobID(1), row.int(2)))
@@ -70,6 +73,35 @@ extension SpoolFolder {
         }
         report.unclaimedFiles = files.subtracting(claimed).sorted().compactMap { ContentHash(hex: $0) }
         return report
+    }
+
+    /// So that the documents of their jobs tell of bodies that are missing before anybody asks for one.
+    func noteMissing(_ report: OpenReport, _ connection: SQLConnection) throws {
+        if report.missingBodies.isEmpty { return }
+        try connection.execute("BEGIN IMMEDIATE")
+        for body in report.missingBodies {
+            let job: JobID
+            let changed: Int
+            switch body {
+            case .unclaimed: continue
+            case .deck(let id):
+                job = id
+                changed = try connection.run(
+                    """
+                    UPDATE decks SET condition = 'corrupt'
+                    WHERE job = (SELECT row FROM jobs WHERE id = ?) AND condition = 'sound'
+                    """, [.id(id)])
+            case .spoolFile(let id, let number):
+                job = id
+                changed = try connection.run(
+                    """
+                    UPDATE spool_files SET condition = 'corrupt'
+                    WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ? AND condition = 'sound'
+                    """, [.id(id), .int(number)])
+            }
+            if changed > 0 { try connection.run("UPDATE jobs SET version = version + 1 WHERE id = ?", [.id(job)]) }
+        }
+        try connection.execute("COMMIT")
     }
 
     private static func names(in folder: String) throws(StoreError) -> [String] {

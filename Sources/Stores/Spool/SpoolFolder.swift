@@ -11,18 +11,36 @@ struct SpoolPart: Hashable, Sendable {
     var fileName: String { "\(job)-\(number).part" }
 }
 
+/// What tests let fail.
+package struct SystemCalls: Sendable {
+    package var fsync: @Sendable (CInt) -> CInt
+
+    package init(fsync: @escaping @Sendable (CInt) -> CInt = { Glibc.fsync($0) }) { self.fsync = fsync }
+}
+
 /// The bodies that are too large for the database, as files named by their hash: `spool/ab/<64 hex digits>`, and beside
 /// them in `spool/tmp` what is still being written.
 ///
 /// Everything that may block runs on queues of its own, so that no event loop and no shared thread waits for a disk.
 final class SpoolFolder: Sendable {
     let path: String
+    let calls: SystemCalls
     private let memory: StoreMemory
     private let queues: [DispatchQueue]
     private let nextQueue = Atomic(0)
+    let holds = Mutex(Holds())
+    let verified = VerifiedFiles()
+    private let letGo = Mutex<(@Sendable (ContentHash) -> Void)?>(nil)
 
-    init(path: String, memory: StoreMemory) throws(StoreError) {
+    /// Told of a body whose last hold is gone: it may be that nothing names it.
+    var onLetGo: (@Sendable (ContentHash) -> Void)? {
+        get { letGo.withLock { $0 } }
+        set { letGo.withLock { $0 = newValue } }
+    }
+
+    init(path: String, memory: StoreMemory, calls: SystemCalls) throws(StoreError) {
         self.path = path
+        self.calls = calls
         self.memory = memory
         queues = (0..<4).map { DispatchQueue(label: "port77.spool.\($0)") }
         try Self.makeFolder(path)
@@ -91,7 +109,8 @@ final class SpoolFolder: Sendable {
     /// What a folder holds after a failed fsync is anybody's guess.
     func syncOrStop(_ folder: String) throws(StoreError) {
         do throws(StoreError) {
-            try Self.syncFolder(folder)
+            guard let opened = OpenFile(folder, O_RDONLY | O_DIRECTORY) else { throw .systemCall("open", folder) }
+            guard calls.fsync(opened.descriptor) == 0 else { throw .systemCall("fsync", folder) }
         } catch {
             if case .unavailable(let words) = error { memory.stop(words) }
             throw error
@@ -125,18 +144,27 @@ final class SpoolFolder: Sendable {
 
     // MARK: Reading
 
-    func reader(of body: StoredBody) async throws(StoreError) -> FileReader {
+    /// Bodies up to this are read and checked before a client hears the first octet: damage is then an answer that says so,
+    /// not one that breaks off.
+    private static let mostReadAtOnce = 256 * 1024
+
+    func reader(
+        of body: StoredBody, found: @escaping @Sendable (SpoolFile.Condition) async -> Void
+    ) async throws(StoreError) -> any BodyReader {
         let queue = queue()
-        return try await Self.run(on: queue) {
+        let what = body.place.words
+        let reader = try await Self.run(on: queue) {
             guard let file = OpenFile(self.finalPath(body.hash), O_RDONLY) else {
-                if errno == ENOENT { throw StoreError.corrupt(what: "\(body.what): its file is missing") }
+                if errno == ENOENT { throw StoreError.corrupt(what: "\(what): its file is missing") }
                 throw StoreError.systemCall("open", self.finalPath(body.hash))
             }
             guard try file.size() == body.octets else {
-                throw StoreError.corrupt(what: "\(body.what): its file has another length")
+                throw StoreError.corrupt(what: "\(what): its file has another length")
             }
-            return FileReader(file: file, body: body, queue: queue)
+            return FileReader(file: file, body: body, spool: self, queue: queue, found: found)
         }
+        guard body.octets <= Self.mostReadAtOnce else { return reader }
+        return InlineReader(hash: body.hash, content: try await reader.read(from: 0, count: body.octets))
     }
 
     // MARK: Folders

@@ -68,7 +68,7 @@ final class SpoolWriter: BodyWriter {
         let octets = try await perform { state in
             try self.flush(&state)
             // What the kernel dropped it may call written now: no later checkpoint could be believed.
-            try self.sync(state, stopping: true)
+            try self.sync(state)
             return state.written
         }
         try await part.record(octets: octets)
@@ -100,12 +100,13 @@ final class SpoolWriter: BodyWriter {
                 state.isEnded = true
                 return .inline(try file.read(at: 0, count: state.written))
             }
-            try self.sync(state, stopping: self.part != nil)
+            try self.sync(state)
             let hash = ContentHash(state.hasher.finalize())
+            let hold = self.spool.hold(hash)
             // A part keeps its name until a commit names the body: a crash in between resumes it.
             try self.spool.install(self.part?.path ?? state.path, as: hash, keepingSource: self.part != nil)
             state.isEnded = true
-            return StagedBody(hash: hash, octets: state.written, content: .file)
+            return StagedBody(hash: hash, octets: state.written, content: .file, hold: hold)
         }
     }
 
@@ -177,12 +178,12 @@ final class SpoolWriter: BodyWriter {
         state.pending.removeAll(keepingCapacity: true)
     }
 
-    /// - Parameter stopping: a failure ends all writes of the store. Not for a staged body: nothing rests on it, and it
-    ///   is thrown away whole.
-    private func sync(_ state: State, stopping: Bool) throws(StoreError) {
-        guard let file = state.file, fsync(file.descriptor) != 0 else { return }
+    /// A failure ends all writes of the store: what the kernel dropped it may call written the next time, and a disk that
+    /// failed here may have failed for the database as well.
+    private func sync(_ state: State) throws(StoreError) {
+        guard let file = state.file, spool.calls.fsync(file.descriptor) != 0 else { return }
         let error = StoreError.systemCall("fsync", part?.path ?? state.path)
-        if stopping { spool.stop(error) }
+        spool.stop(error)
         throw error
     }
 }
