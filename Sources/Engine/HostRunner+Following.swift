@@ -31,7 +31,7 @@ extension HostRunner {
                 guard let number = job.hostJob else { continue }
                 track(job, number)
                 if job.cancelRequestedAt != nil { yield(.cancel(job.id, number)) }
-            case .held, .queued, .completed, .failed, .rejected, .canceled, .expired: continue
+            case .held, .queued, .completed, .failed, .rejected, .canceled, .expired, .purged: continue
             }
         }
         if !jobs.isEmpty {

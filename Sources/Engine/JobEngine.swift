@@ -9,16 +9,19 @@ package final class JobEngine: Sendable {
     private let store: any JobStore
     private let clock: WallClock
     private let sleeper: any Clock<Duration>
+    private let retention: Retention
     private let log: Logger
 
     package init(
         store: any JobStore, hosts: [HostProfile], clock: WallClock = .system,
-        sleeper: any Clock<Duration> = ContinuousClock(), settings: HostRunner.Settings = .init(), log: Logger
+        sleeper: any Clock<Duration> = ContinuousClock(), settings: HostRunner.Settings = .init(),
+        retention: RetentionRules = RetentionRules(), log: Logger
     ) {
         self.store = store
         self.clock = clock
         self.sleeper = sleeper
         self.log = log
+        self.retention = Retention(store: store, rules: retention, clock: clock, sleeper: sleeper, log: log)
         runners = hosts.map {
             HostRunner(host: $0, store: store, clock: clock, sleeper: sleeper, settings: settings, log: log)
         }
@@ -35,6 +38,7 @@ package final class JobEngine: Sendable {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.expire() }
+            group.addTask { await self.retention.run() }
             // The runners decide when the engine ends.
             await withDiscardingTaskGroup { group in
                 for runner in runners { group.addTask { await runner.run() } }

@@ -54,6 +54,7 @@ package final class Gateway: Sendable {
         addUnclaimedRoutes(to: &router)
         addWebhookRoutes(to: &router)
         addSystemRoutes(to: &router)
+        addStorageRoutes(to: &router)
         return router
     }
 }
@@ -96,10 +97,17 @@ extension Problem {
                 "The job is \(conflict.state.rawValue), which does not allow \(conflict.action.verb).")
             members["state"] = conflict.state.rawValue
             retryable = false
-        case .corrupt:
-            self.init(.internalError, "What is stored of this job does not match its checksum; it is not handed out.")
-        case .unavailable:
-            self.init(.storageUnavailable, "The store cannot write or read now; nothing was stored.", retryAfter: 5)
+        case .corrupt(let what):
+            self.init(.corrupt, "What is stored is damaged and is not handed out: \(what).")
+            retryable = false
+        case .purged(let what): self.init(.purged, "No longer kept: \(what).")
+        case .undelivered(let id, let count):
+            self.init(
+                .stateConflict, "The job \(id) still has \(count) webhooks to be told of; it can be purged after.",
+                retryAfter: 60)
+            retryable = true
+        case .unavailable(let words):
+            self.init(.storageUnavailable, "The store fails, nothing was acknowledged: \(words)", retryAfter: 5)
         case .closed: self.init(.draining, "The gateway is stopping.", retryAfter: 5)
         }
     }

@@ -177,6 +177,10 @@ enum JobDocument {
         json.string(file.hash.hex)
         json.key("cc")
         json.string(file.carriageControl.rawValue)
+        if file.condition != .sound {
+            json.key("condition")
+            json.string(file.condition.rawValue)
+        }
         json.key("code")
         json.string(file.code)
         json.key("links")

@@ -117,7 +117,7 @@ extension Gateway {
         return try await actionAnswer(after, effect, status: 200)
     }
 
-    private func checkMatch(_ request: Request, _ job: Job) throws(Problem) {
+    func checkMatch(_ request: Request, _ job: Job) throws(Problem) {
         guard request.stillMatches(JobDocument.tag(job)) else {
             throw Problem(
                 .preconditionFailed, "The job has changed since: its tag is \(JobDocument.tag(job)) now.",

@@ -56,6 +56,7 @@ extension Gateway {
         text.single(
             "rje_events_sequence", "counter", "Number of the last committed event.", try await desk.store.lastSequence()
         )
+        try await writeStorage(to: &text)
         text.family("rje_build_info", "gauge", "Version of the gateway.")
         text.sample("rje_build_info", [("version", settings.version)], 1)
         ProcessFigures.write(startedAt: figures.startedAt, to: &text)

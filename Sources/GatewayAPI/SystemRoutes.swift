@@ -43,7 +43,8 @@ extension Gateway {
         do {
             try await desk.store.checkWritable()
         } catch {
-            failure = "cannot write"
+            failure =
+                if case StoreError.unavailable(let words) = error { "cannot write: \(words)" } else { "cannot write" }
         }
         let isReady = failure == nil && !isDraining
         var text = isReady ? "ok\n" : "not ready\n"
@@ -118,6 +119,10 @@ enum ProblemPage {
         "precondition-failed": "The job has changed since you read it: read it again.",
         "draining": "The gateway is stopping. Try again when it is back; Retry-After says when.",
         "storage-unavailable": "The gateway cannot write to its disk. Nothing was stored; try again later.",
+        "corrupt":
+            "What is stored does not match its checksum, or its file is gone. Other files of the job are not touched by it; "
+            + "GET /v1/storage lists what is damaged. Restore the file from a backup.",
+        "purged": "It was removed, on request or because it was older than this gateway keeps it.",
         "internal": "The gateway failed. Its log has more under the request ID.",
     ]
 }

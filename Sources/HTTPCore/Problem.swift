@@ -43,6 +43,7 @@ package struct ProblemKind: Sendable, Equatable {
     package static let rateLimited = ProblemKind(429, "rate-limited", "Rate limited")
     package static let headerTooLarge = ProblemKind(431, "header-too-large", "Header too large")
     package static let internalError = ProblemKind(500, "internal", "Internal error")
+    package static let corrupt = ProblemKind(500, "corrupt", "Stored data is damaged")
     package static let notImplemented = ProblemKind(501, "not-implemented", "Not implemented")
     package static let draining = ProblemKind(503, "draining", "Shutting down")
     package static let storageUnavailable = ProblemKind(503, "storage-unavailable", "Storage unavailable")
@@ -56,7 +57,7 @@ package struct ProblemKind: Sendable, Equatable {
         insufficientScope, notFound, methodNotAllowed, notAcceptable, requestTimeout, idempotencyInFlight,
         stateConflict, purged, lengthRequired, preconditionFailed, contentTooLarge, uriTooLong, unsupportedMediaType,
         rangeNotSatisfiable, expectationFailed, misdirected, idempotencyKeyReused, invalidDeck, invalidField,
-        unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, notImplemented,
+        unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, corrupt, notImplemented,
         draining, storageUnavailable, queueFull, tooManyConnections, versionNotSupported,
     ]
 }

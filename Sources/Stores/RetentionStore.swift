@@ -21,6 +21,9 @@ package protocol RetentionStore: AnyObject, Sendable {
     /// The last event of a job, also when the job was purged.
     func lastEvent(of job: JobID) async throws(StoreError) -> Event?
 
+    /// What did not fit together when the store was opened.
+    nonisolated var openReport: OpenReport { get }
+
     /// Bodies found damaged or missing that have not been found sound since, the oldest jobs first, at most `limit`.
     func damagedBodies(limit: Int) async throws(StoreError) -> [DamagedBody]
 }
@@ -37,6 +40,11 @@ package enum RetentionKind: String, CaseIterable, Sendable {
     /// Events, always from the beginning of the sequence, up to the first whose webhooks are not done. The last one stays.
     case events
     case audit
+    /// Deck and output of ended jobs together; left while webhooks still have to tell of the job.
+    case bodies
+
+    /// Those that have an age.
+    package static let aged: [RetentionKind] = [.jobs, .decks, .outputs, .deliveries, .events, .audit]
 }
 
 /// The last job that a batch looked at.

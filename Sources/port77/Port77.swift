@@ -16,7 +16,7 @@ struct Port77: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             Serve.self, Demo.self, Host.self, Submit.self, Status.self, Output.self, List.self, Cancel.self, Watch.self,
-            Config.self, Unclaimed.self, Probe.self, Verify.self, WebhookCommands.self,
+            Config.self, Unclaimed.self, Probe.self, Verify.self, WebhookCommands.self, Purge.self, Audit.self,
         ])
 }
 

@@ -33,6 +33,7 @@ extension SQLiteStore {
         case .jobs: query = Queries.ended
         case .decks: query = Queries.endedWithDeck
         case .outputs: query = Queries.endedWithOutputs
+        case .bodies: query = Queries.endedWithBodies
         }
         // Looked up beside the writer; what changed since is seen inside the commit.
         let from = mark ?? RetentionMark(endedAt: Timestamp(microseconds: .min), job: JobID(bits: 0))
@@ -62,7 +63,7 @@ extension WriteTransaction {
             var isGone = true
             switch kind {
             case .decks: isGone = try dropDeck(of: stored)
-            case .outputs:
+            case .outputs, .bodies:
                 isGone = try dropOutputs(of: stored)
                 if isGone {
                     var changed = stored
@@ -70,6 +71,7 @@ extension WriteTransaction {
                     try update(changed, from: stored.job)
                     note(changed.job)
                 }
+                if kind == .bodies, try dropDeck(of: stored) { isGone = true }
             case .jobs: _ = try purge(id, reason: "older than this gateway keeps jobs", at: time)
             case .deliveries, .events, .audit: isGone = false
             }
@@ -132,6 +134,11 @@ extension Queries {
         SELECT j.ended_at, j.id FROM jobs j INDEXED BY jobs_ended
         WHERE EXISTS (SELECT 1 FROM spool_files s WHERE s.job = j.row AND s.condition <> 'purged') AND \(isEnded)
         """
+    static let endedWithBodies = """
+        SELECT j.ended_at, j.id FROM jobs j INDEXED BY jobs_ended
+        WHERE (EXISTS (SELECT 1 FROM decks d WHERE d.job = j.row AND d.condition <> 'purged')
+            OR EXISTS (SELECT 1 FROM spool_files s WHERE s.job = j.row AND s.condition <> 'purged')) AND \(isEnded)
+        """
     static let oldestDeliveries = """
         SELECT d.id, e.at FROM deliveries d INDEXED BY deliveries_by_event CROSS JOIN events e ON e.sequence = d.event
         WHERE d.state <> 'pending' ORDER BY d.event LIMIT ?
@@ -146,6 +153,7 @@ extension Queries {
         "bodyIsNamed": bodyIsNamed, "lastEvent": lastEvent,
         "pendingOfJob": pendingOfJob, "deliveryStatesToJob": deliveryStatesToJob, "dropDeck": dropDeck,
         "dropOutputs": dropOutputs, "storedFile": storedFile, "ended": ended, "endedWithDeck": endedWithDeck,
-        "endedWithOutputs": endedWithOutputs, "deliveriesOfEvent": deliveriesOfEvent,
+        "endedWithOutputs": endedWithOutputs, "endedWithBodies": endedWithBodies,
+        "deliveriesOfEvent": deliveriesOfEvent,
     ]
 }

@@ -188,10 +188,11 @@ final class SpoolFolder: Sendable {
 }
 
 extension StoreError {
-    /// What `errno` says about a call.
+    /// What `errno` says about a call. Clients read it, so it tells the file's name and not where the data folder is.
     static func systemCall(_ name: String, _ path: String) -> StoreError {
         let number = errno
-        return .unavailable("\(name) \(path): \(String(cString: strerror(number))).")
+        let file = path.split(separator: "/").last ?? "the spool folder"
+        return .unavailable("\(name) \(file): \(String(cString: strerror(number))).")
     }
 }
 

@@ -1,5 +1,7 @@
+import Engine
 import Jobs
 import Lines
+import Stores
 import Wire
 
 /// What `port77 serve` runs with: defaults, then the file, then the environment, then flags.
@@ -11,6 +13,7 @@ struct Configuration: Equatable, Sendable {
     var openAPIFolder: String?
     var hosts: [Host] = []
     var webhooks = Webhooks()
+    var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400)])
     var log = Log()
     var grace = Duration.seconds(30)
 

@@ -35,7 +35,7 @@ struct ConfigurationReader {
     }
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
-        let known = ["listen", "data", "public", "openapi", "hosts", "webhooks", "log", "grace_seconds"]
+        let known = ["listen", "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds"]
         guard let members = members(of: root, named: "the file", known: known) else { return }
         if let node = members["listen"], let text = string(node, "listen") {
             if text.contains(":") {
@@ -68,6 +68,7 @@ struct ConfigurationReader {
             fault(root, "hosts is missing; name at least one host with id, protocol, address, user and password")
         }
         if let node = members["webhooks"] { readWebhooks(node, into: &configuration.webhooks) }
+        if let node = members["retention"] { readRetention(node, into: &configuration.retention) }
         if let node = members["log"] { readLog(node, into: &configuration.log) }
     }
 

@@ -33,9 +33,10 @@ final class RunningGateway: Sendable {
             log.error("a stored body is missing on disk", metadata: ["body": "\(body)"])
         }
         if !store.openReport.unclaimedFiles.isEmpty {
+            let names = store.openReport.unclaimedFiles.prefix(20).map(\.hex).joined(separator: " ")
             log.warning(
-                "the spool has files that no job names", metadata: ["files": "\(store.openReport.unclaimedFiles.count)"]
-            )
+                "the spool has files that no job names",
+                metadata: ["count": "\(store.openReport.unclaimedFiles.count)", "files": "\(names)"])
         }
 
         var hosts: [HostProfile] = []
@@ -44,7 +45,7 @@ final class RunningGateway: Sendable {
         }
         let watch = JobWatch(store: store, loops: loops)
         let desk = JobDesk(store: store, hosts: hosts, watch: watch)
-        engine = JobEngine(store: store, hosts: hosts, log: log)
+        engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, log: log)
 
         var hooks = try Self.hooks(configuration.webhooks, environment, secret)
         hooks.addresses.denyPorts.insert(Int(listen.port))

@@ -1,0 +1,152 @@
+import Engine
+import HTTPCore
+import Jobs
+import Stores
+import Wire
+
+extension Gateway {
+    func addStorageRoutes(to router: inout Router) {
+        router.route(.delete, "/v1/jobs/{id}", "purgeJob") { [self] request, _ in
+            let caller = try settings.identify(request)
+            _ = try QueryReader(request)
+            let job = try await job(request, caller)
+            try checkMatch(request, job)
+            _ = try await desk.purge(job, by: caller.owner)
+            return .empty(204, fields: ["Cache-Control": "no-store"])
+        }
+        router.route(.get, "/v1/audit", "listAudit") { [self] request, _ in try await listAudit(request) }
+        router.route(.get, "/v1/storage", "getStorage") { [self] request, _ in try await storage(request) }
+    }
+
+    /// Why a job cannot be found: it was purged, or it never was, or it is another owner's.
+    func absence(of id: JobID, _ caller: Caller) async throws -> Problem {
+        guard let event = try await desk.store.lastEvent(of: id), event.type == EventBody.type(entering: .purged),
+            let data = try? JSONValue(parsing: event.body)["data"], data["owner"]?.string == caller.owner.description
+        else { return Self.noSuchJob(id.description) }
+        return Problem(.purged, "The job \(id) was purged at \(event.at.rfc3339).")
+    }
+
+    // MARK: audit
+
+    private func listAudit(_ request: Request) async throws -> Response {
+        let caller = try settings.identify(request)
+        let query = try QueryReader(request, names: ["subject", "limit", "cursor"])
+        let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
+        let subject = query["subject"]
+        let filters = "audit\nsubject=\(subject ?? "")\nowner=\(caller.owner)"
+        let now = desk.clock.now()
+        var before: Int64?
+        if let text = query["cursor"] {
+            let cursor = try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now)
+            before = Int64(truncatingIfNeeded: cursor.last.bits)
+        }
+        let found = try await desk.store.audit(
+            AuditQuery(before: before, limit: limit + 1, owner: caller.owner, subject: subject))
+        var json = JSONWriter(capacity: 64 + found.count * 200)
+        json.beginObject()
+        json.key("items")
+        json.beginArray()
+        for record in found.prefix(limit) { Self.write(record, to: &json) }
+        json.endArray()
+        if found.count > limit, let last = found.prefix(limit).last {
+            let cursor = Cursor(
+                last: JobID(bits: UInt128(truncatingIfNeeded: last.number)),
+                expires: now.advanced(by: settings.cursorLife))
+            json.key("next_cursor")
+            json.string(cursor.text(filters: filters, secret: settings.cursorSecret))
+        }
+        json.endObject()
+        return .json(json.bytes, fields: ["Cache-Control": "no-store"])
+    }
+
+    private static func write(_ record: AuditRecord, to json: inout JSONWriter) {
+        let entry = record.entry
+        json.beginObject()
+        json.key("number")
+        json.int(record.number)
+        json.key("at")
+        json.string(entry.at.rfc3339)
+        json.key("actor")
+        json.string(entry.actor)
+        json.key("action")
+        json.string(entry.action)
+        json.key("subject")
+        json.string(entry.subject)
+        if let detail = entry.detail {
+            json.key("detail")
+            json.string(detail)
+        }
+        json.endObject()
+    }
+
+    // MARK: the store
+
+    /// Items of one list; there may be more.
+    private static let mostListed = 100
+
+    /// How the store is, and what of it does not fit together.
+    private func storage(_ request: Request) async throws -> Response {
+        let caller = try settings.identify(request)
+        _ = try QueryReader(request)
+        let store = desk.store
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("state")
+        switch store.health {
+        case .open: json.string("open")
+        case .stopped(let why):
+            json.string("stopped")
+            json.key("detail")
+            json.string(why)
+        case .closed: json.string("closed")
+        }
+        json.key("octets")
+        json.int(try await store.storedOctets()[caller.owner] ?? 0)
+        json.key("last_event")
+        json.int(try await store.lastSequence())
+        json.key("damaged")
+        json.beginArray()
+        for body in try await store.damagedBodies(limit: Self.mostListed) {
+            guard let job = try await store.job(body.job), caller.maySee(job) else { continue }
+            json.beginObject()
+            json.key("job")
+            json.string(body.job.description)
+            json.key("what")
+            json.string(body.file == nil ? "deck" : "output")
+            if let file = body.file {
+                json.key("number")
+                json.int(file)
+            }
+            json.endObject()
+        }
+        json.endArray()
+        // Files that no row names cannot be laid to anybody: how many, and their names for who runs the gateway.
+        let report = store.openReport
+        json.key("at_start")
+        json.beginObject()
+        json.key("missing_bodies")
+        json.int(report.missingBodies.count)
+        json.key("removed_temporaries")
+        json.int(report.removedTemporaries.count)
+        json.key("stray_files")
+        json.int(report.unclaimedFiles.count)
+        json.key("strays")
+        json.beginArray()
+        if caller.owner == .local {
+            for hash in report.unclaimedFiles.prefix(Self.mostListed) { json.string(hash.hex) }
+        }
+        json.endArray()
+        json.endObject()
+        json.endObject()
+        return .json(json.bytes, fields: ["Cache-Control": "no-store"])
+    }
+
+    func writeStorage(to text: inout MetricsWriter) async throws {
+        text.single(
+            "rje_storage_writable", "gauge", "1 while writes are acknowledged, 0 after a fault that needs a restart.",
+            desk.store.health == .open ? 1 : 0)
+        text.single(
+            "rje_stored_octets", "gauge", "Decks and print-out stored.",
+            try await desk.store.storedOctets().values.reduce(0, +))
+    }
+}
