@@ -67,8 +67,11 @@ extension HostRunner {
             _ = try await commit(JobChange(.printing, of: id, at: clock.now()))
         }
         var finished: [FinishedSpoolFile] = []
+        var outcome = outcome
         for file in files {
-            finished.append(try await take(file, of: id, number, over: lease.station))
+            let (taken, printed) = try await take(file, of: id, number, over: lease.station)
+            finished.append(taken)
+            outcome = outcome.told(by: printed)
         }
         _ = try await commit(JobChange(.finished(outcome), of: id, at: clock.now(), files: finished))
         await purge(id, number, at: lease.station)
@@ -93,13 +96,14 @@ extension HostRunner {
 
     private func take(
         _ file: HostFile, of id: JobID, _ number: JobNumber, over station: any Station
-    ) async throws -> FinishedSpoolFile {
+    ) async throws -> (FinishedSpoolFile, printed: Outcome?) {
         let isLong = file.octets.map { $0 > StagedBody.mostInlineOctets } ?? true
         let body = isLong ? try await store.resumeSpoolFile(of: id, file: file.number) : try await store.stageBody()
         let page = CodePage(named: file.code) ?? host.codePage
         let form: RecordSplitter.Form = file.code == "BINARY" ? .fixed(max(1, file.recordLength)) : .text(page)
         let taker = SpoolTaker(
             body: body, renderer: TextRenderer(file.carriageControl, records: form, code: page),
+            reads: file.kind == .print,
             checkpointOctets: isLong ? Self.checkpointOctets : .max)
         try await taker.catchUp()
         do {
@@ -114,14 +118,15 @@ extension HostRunner {
             if isLong { try? await body.checkpoint() } else { await body.discard() }
             throw error
         }
-        let (records, textOctets) = await taker.finish()
+        let (records, textOctets, printed) = await taker.finish()
         let staged = try await body.finish()
-        return FinishedSpoolFile(
+        let finished = FinishedSpoolFile(
             file: SpoolFile(
                 job: id, number: file.number, kind: file.kind, step: file.step, ddName: file.ddName,
                 carriageControl: file.carriageControl, code: file.code, recordLength: file.recordLength,
                 records: records, octets: staged.octets, textOctets: textOctets, hash: staged.hash),
             body: staged)
+        return (finished, printed)
     }
 }
 
@@ -133,10 +138,13 @@ private actor SpoolTaker {
     private var sinceCheckpoint = 0
     private var textOctets = 0
     private var text: [UInt8] = []
+    /// nil for cards, which are data.
+    private var scan: PrintScan?
 
-    init(body: any BodyWriter, renderer: TextRenderer, checkpointOctets: Int) {
+    init(body: any BodyWriter, renderer: TextRenderer, reads: Bool, checkpointOctets: Int) {
         self.body = body
         self.renderer = renderer
+        scan = reads ? PrintScan() : nil
         self.checkpointOctets = checkpointOctets
     }
 
@@ -161,15 +169,18 @@ private actor SpoolTaker {
         }
     }
 
-    func finish() -> (records: Int, textOctets: Int) {
+    func finish() -> (records: Int, textOctets: Int, printed: Outcome?) {
         text.removeAll(keepingCapacity: true)
         renderer.finish(to: &text)
-        return (renderer.records, textOctets + text.count)
+        scan?.append(text)
+        scan?.finish()
+        return (renderer.records, textOctets + text.count, scan?.outcome)
     }
 
     private func count(_ piece: [UInt8]) {
         text.removeAll(keepingCapacity: true)
         renderer.append(piece.span, to: &text)
+        scan?.append(text)
         textOctets += text.count
     }
 }

@@ -146,3 +146,16 @@ package struct PrintScan: Equatable, Sendable {
         return isCode ? .abended(code) : nil
     }
 }
+
+extension Outcome {
+    /// The same with what a print-out tells beside it, where the host only said that the job ended well or badly.
+    package func told(by printed: Outcome?) -> Outcome {
+        guard let printed, returnCode == nil, abend == nil else { return self }
+        switch (kind, printed.kind) {
+        case (.ok, .ok), (.abend, .abend), (.abend, .jclError), (.abend, .canceled): return printed
+        // A host that only says "did not complete", and prints how.
+        case (.lost, .abend), (.lost, .jclError), (.lost, .canceled): return printed
+        default: return self
+        }
+    }
+}

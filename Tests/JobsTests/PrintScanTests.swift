@@ -106,4 +106,20 @@ import Testing
         scan.append(Array("$HASP395 HELLO ENDED - RC=0000\n".utf8))
         #expect(scan.outcome == nil)
     }
+
+    @Test func `a print-out adds to what the host said, and never says otherwise`() {
+        var ended = Outcome(kind: .ok, text: "ENDED")
+        var printed = Outcome.completed(8)
+        printed.matchedBy = "print-out"
+        #expect(ended.told(by: printed) == printed)
+        #expect(ended.told(by: nil) == ended)
+        #expect(ended.told(by: .abended("S0C7")) == ended)
+        ended.returnCode = 0
+        #expect(ended.told(by: printed) == ended)
+        let failed = Outcome(kind: .abend, text: "did not complete")
+        #expect(failed.told(by: .jclError) == .jclError)
+        #expect(failed.told(by: .completed(0)) == failed)
+        #expect(Outcome.lost("gone").told(by: printed) == .lost("gone"))
+        #expect(Outcome.lost("gone").told(by: .abended("S806")) == .abended("S806"))
+    }
 }
