@@ -71,6 +71,8 @@ package final class BatchHost: Sendable {
     package var batch: BatchSystem? { parts.withLock { $0?.batch } }
     /// Where terminals make contact, in the order of the settings; nil when NETRJS is not served.
     package var netrjsAddresses: [SocketAddress]? { parts.withLock { $0?.netrjs?.addresses } }
+    /// Where fixed data ports are: reader, printer, punch.
+    package var netrjsDataAddresses: [SocketAddress]? { parts.withLock { $0?.netrjs?.dataAddresses } }
     /// Sessions that are open.
     package var sessionCount: Int { parts.withLock { $0?.server.shared.sessionCount } ?? 0 }
 }

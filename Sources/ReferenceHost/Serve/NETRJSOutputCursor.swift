@@ -2,14 +2,16 @@ import Protocols
 import Wire
 
 /// Walks through the records of one job's print or punch files, and back again: data set by data set, page by page.
-struct NETRJSOutputCursor: Sendable {
+package struct NETRJSOutputCursor: Sendable {
     /// Where a record begins.
-    struct Position: Equatable, Sendable {
-        var file = 0
+    package struct Position: Equatable, Sendable {
+        package var file = 0
         /// In the file, octets.
-        var offset = 0
+        package var offset = 0
         /// In the data set, from 0.
-        var record = 0
+        package var record = 0
+
+        package init(file: Int = 0) { self.file = file }
     }
 
     /// Records of a page without a skip to channel 1.
@@ -18,14 +20,14 @@ struct NETRJSOutputCursor: Sendable {
     private static let mostPages = 4_096
 
     let files: [OutputFile]
-    private(set) var position: Position
+    package private(set) var position: Position
     private var splitter: RecordSplitter?
     /// Octets of the file that were read into the splitter.
     private var readTo = 0
     /// Where pages began, the latest last.
     private(set) var pages: [Position] = []
 
-    init(_ files: [OutputFile], at position: Position = Position()) {
+    package init(_ files: [OutputFile], at position: Position = Position()) {
         self.files = files
         self.position = position
     }
@@ -33,7 +35,7 @@ struct NETRJSOutputCursor: Sendable {
     var file: OutputFile? { files.indices.contains(position.file) ? files[position.file] : nil }
 
     /// The next record without its end; nil after the last data set.
-    mutating func next() throws -> [UInt8]? {
+    package mutating func next() throws -> [UInt8]? {
         while let file {
             var splitter = self.splitter ?? Self.splitter(of: file)
             if self.splitter == nil { readTo = position.offset }
@@ -75,21 +77,21 @@ struct NETRJSOutputCursor: Sendable {
         pages.append(position)
     }
 
-    mutating func move(to position: Position) {
+    package mutating func move(to position: Position) {
         self.position = position
         splitter = nil
         pages.removeAll { $0.file > position.file || $0.file == position.file && $0.offset >= position.offset }
     }
 
     /// About one page back, within the data set.
-    mutating func backspace() {
+    package mutating func backspace() {
         let here = position.file
         let before = pages.last { $0.file == here && position.record - $0.record > 1 }
         move(to: before ?? Position(file: here))
     }
 
-    mutating func skipDataSet() { move(to: Position(file: position.file + 1)) }
-    mutating func skipAll() { move(to: Position(file: files.count)) }
-    mutating func restartDataSet() { move(to: Position(file: position.file)) }
-    mutating func restartAll() { move(to: Position()) }
+    package mutating func skipDataSet() { move(to: Position(file: position.file + 1)) }
+    package mutating func skipAll() { move(to: Position(file: files.count)) }
+    package mutating func restartDataSet() { move(to: Position(file: position.file)) }
+    package mutating func restartAll() { move(to: Position()) }
 }

@@ -150,6 +150,8 @@ final class NETRJSServer: Sendable {
     }
 
     var addresses: [SocketAddress] { contacts.map(\.localAddress) }
+    /// Fixed ones: reader, printer, punch.
+    var dataAddresses: [SocketAddress] { fixedPorts.map(\.localAddress) }
 
     /// Serves until `stop`.
     func run() async {
