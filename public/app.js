@@ -4,6 +4,7 @@
 const FINAL = new Set(["completed", "failed", "rejected", "canceled", "expired"]);
 const BAD = new Set(["failed", "rejected", "uncertain", "expired"]);
 const MOST_SHOWN_OCTETS = 2 * 1024 * 1024;
+const MOST_CALLS = 12;
 
 const EXAMPLES = {
   "Hello (IEBGENER)": `//HELLO    JOB (1),'FIRST LIGHT',CLASS=A
@@ -298,6 +299,7 @@ async function showJob(id, isNew) {
   let page;
   try {
     [job, page] = await Promise.all([json(`v1/jobs/${id}`), json(`v1/jobs/${id}/events?limit=100`)]);
+    drawCalls(id);
   } catch (error) {
     if (id === chosen) {
       $("job").hidden = false;
@@ -332,6 +334,32 @@ function drawTimeline(events) {
   $("timeline").replaceChildren(...events.filter((event) => event.data && event.data.state).map((event) =>
     element("li", { class: BAD.has(event.data.state) ? "bad" : "", title: event.data.reason || "" },
       event.data.state, element("time", { dateTime: event.timestamp }, clock(event.timestamp)))));
+}
+
+// Webhooks of this job and what became of each; looked at again for as long as one is on its way.
+let callsTimer = null;
+
+async function drawCalls(id) {
+  clearTimeout(callsTimer);
+  let page;
+  try { page = await json(`v1/jobs/${id}/deliveries`); } catch { page = { items: [] }; }
+  if (id !== chosen) return;
+  const newest = page.items.reverse();
+  $("calls").replaceChildren(...newest.slice(0, MOST_CALLS).map((call) => {
+    const last = call.attempts[call.attempts.length - 1];
+    const words = last ? `${last.status || last.result} ${clock(last.at)}` : "not tried yet";
+    const item = element("li", { class: call.state, title: (last && (last.detail || last.answer)) || "" },
+      element("span", { class: "state" }, call.state), ` ${call.event_type} to ${call.url} (${words}`,
+      call.state === "pending" && call.next_at && last ? `, again ${clock(call.next_at)})` : ")");
+    if (call.state !== "pending") {
+      item.append(" ", element("button", {
+        type: "button", title: "Send it once more",
+        onclick: async () => { await ask(call.links.redeliver.slice(1), { method: "POST" }); setTimeout(() => drawCalls(id), 500); },
+      }, "again"));
+    }
+    return item;
+  }));
+  if (newest.some((call) => call.state === "pending")) callsTimer = setTimeout(() => drawCalls(id), 3000);
 }
 
 function drawFacts(job) {

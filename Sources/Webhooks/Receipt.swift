@@ -8,8 +8,6 @@ package struct Receipt: Equatable, Sendable {
     package let timestamp: String
     package let signatures: String
     package let body: [UInt8]
-    /// `ce-type` of a CloudEvent in binary mode, whose body does not tell its type.
-    package let headerType: String?
 
     package enum Fault: Error, Equatable, CustomStringConvertible {
         case noEmptyLine
@@ -44,7 +42,6 @@ package struct Receipt: Equatable, Sendable {
         id = fields["webhook-id"] ?? ""
         timestamp = fields["webhook-timestamp"] ?? ""
         signatures = fields["webhook-signature"] ?? ""
-        headerType = fields["ce-type"]
         guard let announced = fields["content-length"].flatMap({ Int($0) }), announced >= 0 else {
             self.body = Array(body)
             return
@@ -103,12 +100,12 @@ package struct ReceiptContent: Equatable, Sendable {
     /// By number, in the order of the job.
     package let outputHashes: [Int: String]
 
-    /// - Returns: nil when the body is no event of ours.
-    package init?(of receipt: Receipt, body: [UInt8]) {
-        guard let document = try? JSONValue(parsing: body), document.members != nil else { return nil }
-        // A CloudEvent in binary mode is the data alone.
-        let data = document["data"] ?? document
-        guard let type = document["type"]?.string ?? receipt.headerType else { return nil }
+    /// - Parameter body: of any mode; a structured CloudEvent holds the event as its data.
+    /// - Returns: nil when it is no event of ours.
+    package init?(body: [UInt8]) {
+        guard let document = try? JSONValue(parsing: body) else { return nil }
+        let event = document["specversion"] == nil ? document : document["data"] ?? .null
+        guard let type = event["type"]?.string, let data = event["data"] else { return nil }
         self.type = type
         job = data["id"]?.string
         state = data["state"]?.string

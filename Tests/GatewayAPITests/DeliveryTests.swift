@@ -218,7 +218,7 @@ private let badWishes: [(query: String, secret: String, status: Int)] = [
         let kept = try Receipt(Array("HTTP/1.1 200 OK\r\n\(head)\r\n".utf8) + answer.body)
         let keys = try await rig.get("/v1/webhook-keys").json["items"]?.elements?.compactMap { $0["key"]?.string }
         let (_, body) = try #require(try kept.verified(by: keys ?? []))
-        let content = try #require(ReceiptContent(of: kept, body: body))
+        let content = try #require(ReceiptContent(body: body))
         #expect(content.job == job.id.description)
         let deck = try await rig.get("/v1/jobs/\(job.id)/deck").body
         #expect(content.deckHash == ContentHash(of: deck).hex)

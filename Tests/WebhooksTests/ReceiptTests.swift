@@ -65,17 +65,17 @@ private let faulty: [(text: String, fault: Receipt.Fault)] = [
         let data =
             #"{"id":"J","state":"completed","outcome":{"kind":"ok","text":"CC 0000"},"deck_sha256":"aa","outputs":"#
             + #"[{"number":1,"sha256":"bb"},{"number":2,"sha256":"cc"},{"number":3}]}"#
-        let standard = Array(#"{"type":"job.completed","timestamp":"t","data":\#(data)}"#.utf8)
-        let head = try receipt(fields + "\n")
-        let content = try #require(ReceiptContent(of: head, body: standard))
+        let event = #"{"type":"job.completed","timestamp":"t","data":\#(data)}"#
+        let content = try #require(ReceiptContent(body: Array(event.utf8)))
         #expect(content.type == "job.completed")
         #expect(content.job == "J")
         #expect(content.outcome == "CC 0000")
         #expect(content.deckHash == "aa")
         #expect(content.outputHashes == [1: "bb", 2: "cc"])
-        #expect(ReceiptContent(of: head, body: Array(data.utf8)) == nil)
-        let binary = try receipt(fields + "ce-type: job.completed\n\n")
-        #expect(ReceiptContent(of: binary, body: Array(data.utf8)) == content)
-        #expect(ReceiptContent(of: head, body: Array("hello".utf8)) == nil)
+        let structured = #"{"specversion":"1.0","id":"e","type":"org.port77.job.completed","data":\#(event)}"#
+        #expect(ReceiptContent(body: Array(structured.utf8)) == content)
+        for other in [data, "hello", "[]", #"{"specversion":"1.0","type":"x"}"#] {
+            #expect(ReceiptContent(body: Array(other.utf8)) == nil)
+        }
     }
 }

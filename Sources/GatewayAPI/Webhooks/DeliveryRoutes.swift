@@ -2,6 +2,7 @@ import Engine
 import HTTPCore
 import Jobs
 import Stores
+import Webhooks
 import Wire
 
 extension Gateway {
@@ -85,7 +86,7 @@ extension Gateway {
             throw QueryReader.fault("state", "it names no state.")
         }
         wanted.type = try query.name(
-            "type", { EventPattern.isKnown($0) ? $0 : nil }, "it must be a type of event, as job.completed or job.*")
+            "type", { EndpointRules.isPattern($0) ? $0 : nil }, "it must be a type of event, as job.completed or job.*")
         wanted.since = try query.time("since")
         wanted.until = try query.time("until")
         wanted.before = page.before.flatMap { Int64(exactly: $0) }.map { DeliveryID($0) }

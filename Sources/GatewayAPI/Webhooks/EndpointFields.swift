@@ -14,13 +14,8 @@ struct EndpointFields {
     private let isNew: Bool
     private var faults: [Problem.Item] = []
 
-    static let mostHeaders = 16
-    static let mostHosts = 64
-    static let longestDescription = 256
-    static let scheduleEntries = 1...20
-    static let longestDelay: Int64 = 7 * 86_400
-    static let rates: ClosedRange<Int64> = 1...60_000
-    static let concurrencies: ClosedRange<Int64> = 1...32
+    private static let longestDelay: Int64 = 7 * 86_400
+    private static let mostDelays = 20
 
     /// - Parameter settings: of the endpoint to be changed; nil for a new one.
     init(changing settings: Endpoint.Settings? = nil) {
@@ -30,9 +25,9 @@ struct EndpointFields {
 
     /// - Throws: 422 with every fault that was found.
     mutating func take(
-        _ members: [JSONValue.Member], most labels: Int, _ check: (Endpoint.Settings) throws -> Void
+        _ members: [JSONValue.Member], _ check: (Endpoint.Settings) throws -> Void
     ) throws(Problem) {
-        for member in members { take(member, mostLabels: labels) }
+        for member in members { take(member) }
         if isNew, !members.contains(where: { $0.name == "url" }) { fault("url", "the member is missing.") }
         if faults.isEmpty {
             do {
@@ -57,13 +52,13 @@ struct EndpointFields {
             .init(pointer: "/\(name)", code: "invalid-\(code.prefix(32))", detail: "\(name): \(detail)"))
     }
 
-    private mutating func take(_ member: JSONValue.Member, mostLabels: Int) {
+    private mutating func take(_ member: JSONValue.Member) {
         // Of a merge patch: back to what it is by itself.
         let value: JSONValue? = member.value.isNull && !isNew ? nil : member.value
         switch member.name {
         case "url": takeURL(value)
         case "events": takeEvents(value)
-        case "filter": takeFilter(value, mostLabels)
+        case "filter": takeFilter(value)
         case "mode":
             settings.mode = choice("mode", value, Endpoint.Mode.allCases.map(\.rawValue)) ?? .standard
         case "verification":
@@ -72,9 +67,9 @@ struct EndpointFields {
         case "signatures": takeSignatures(value)
         case "headers": takeHeaders(value)
         case "schedule": takeSchedule(value)
-        case "rate": settings.rate = number("rate", value, in: Self.rates, "deliveries a minute")
+        case "rate": settings.rate = number("rate", value, in: EndpointRules.rates, "deliveries a minute")
         case "concurrency":
-            settings.concurrency = number("concurrency", value, in: Self.concurrencies, "deliveries at a time")
+            settings.concurrency = number("concurrency", value, in: EndpointRules.concurrencies, "deliveries at a time")
         case "description": takeDescription(value)
         case "enabled" where !isNew:
             guard let wish = value?.bool else { return fault("enabled", "it must be true or false.") }
@@ -111,17 +106,17 @@ struct EndpointFields {
     private mutating func takeEvents(_ value: JSONValue?) {
         guard let value else { return settings.events = EventPattern.usual }
         let given = value.elements?.map { $0.string ?? "" } ?? []
-        guard (1...EventPattern.most).contains(given.count) else {
-            return fault("events", "it must be a list of 1 to \(EventPattern.most) types of events.")
+        guard (1...EndpointRules.mostPatterns).contains(given.count) else {
+            return fault("events", "it must be a list of 1 to \(EndpointRules.mostPatterns) types of events.")
         }
-        for (index, event) in given.enumerated() where !EventPattern.isKnown(event) {
+        for (index, event) in given.enumerated() where !EndpointRules.isPattern(event) {
             fault(
                 "events/\(index)", "\"\(event.prefix(64))\" is no type of event, as job.completed, job.* or host.down")
         }
         settings.events = given
     }
 
-    private mutating func takeFilter(_ value: JSONValue?, _ mostLabels: Int) {
+    private mutating func takeFilter(_ value: JSONValue?) {
         guard let value else {
             settings.hosts = []
             settings.labels = []
@@ -134,14 +129,14 @@ struct EndpointFields {
             switch member.name {
             case "hosts":
                 let hosts = member.value.elements?.map { $0.string.flatMap { HostID($0) } } ?? []
-                guard (1...Self.mostHosts).contains(hosts.count), !hosts.contains(nil) else {
-                    fault("filter/hosts", "it must be a list of 1 to \(Self.mostHosts) IDs of hosts.")
+                guard (1...EndpointRules.mostHosts).contains(hosts.count), !hosts.contains(nil) else {
+                    fault("filter/hosts", "it must be a list of 1 to \(EndpointRules.mostHosts) IDs of hosts.")
                     continue
                 }
                 settings.hosts = hosts.compactMap(\.self)
             case "labels":
-                guard let labels = member.value.members, (1...mostLabels).contains(labels.count) else {
-                    fault("filter/labels", "it must be an object of 1 to \(mostLabels) strings.")
+                guard let labels = member.value.members, (1...EndpointRules.mostLabels).contains(labels.count) else {
+                    fault("filter/labels", "it must be an object of 1 to \(EndpointRules.mostLabels) strings.")
                     continue
                 }
                 settings.labels = labels.compactMap { label in
@@ -162,8 +157,8 @@ struct EndpointFields {
 
     private mutating func takeHeaders(_ value: JSONValue?) {
         guard let value else { return settings.headers = [] }
-        guard let members = value.members, members.count <= Self.mostHeaders else {
-            return fault("headers", "it must be an object of at most \(Self.mostHeaders) strings.")
+        guard let members = value.members, members.count <= EndpointRules.mostHeaders else {
+            return fault("headers", "it must be an object of at most \(EndpointRules.mostHeaders) strings.")
         }
         settings.headers = []
         for member in members {
@@ -178,34 +173,36 @@ struct EndpointFields {
     private mutating func takeSchedule(_ value: JSONValue?) {
         guard let value else { return settings.delays = nil }
         let seconds = value.elements?.map { $0.int.flatMap { (0...Self.longestDelay).contains($0) ? $0 : nil } } ?? []
-        guard Self.scheduleEntries.contains(seconds.count), !seconds.contains(nil) else {
+        guard (1...Self.mostDelays).contains(seconds.count), !seconds.contains(nil) else {
             return fault(
                 "schedule",
-                "it must be a list of 1 to 20 whole seconds from 0 to \(Self.longestDelay), one for each try.")
+                "it must be a list of 1 to \(Self.mostDelays) whole seconds from 0 to \(Self.longestDelay), one for each try."
+            )
         }
         settings.delays = seconds.compactMap { $0.map { .seconds($0) } }
     }
 
     private mutating func takeDescription(_ value: JSONValue?) {
         guard let value else { return settings.description = nil }
-        guard let text = value.string, text.utf8.count <= Self.longestDescription,
+        guard let text = value.string, text.utf8.count <= EndpointRules.longestDescription,
             text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) })
         else {
             return fault(
-                "description", "it must be at most \(Self.longestDescription) octets without control characters.")
+                "description",
+                "it must be at most \(EndpointRules.longestDescription) octets without control characters.")
         }
         settings.description = text
     }
 
     private mutating func number(
-        _ name: String, _ value: JSONValue?, in range: ClosedRange<Int64>, _ what: String
+        _ name: String, _ value: JSONValue?, in range: ClosedRange<Int>, _ what: String
     ) -> Int? {
         guard let value else { return nil }
-        guard let number = value.int, range.contains(number) else {
+        guard let number = value.int.flatMap({ Int(exactly: $0) }), range.contains(number) else {
             fault(name, "it must be a whole number from \(range.lowerBound) to \(range.upperBound): \(what).")
             return nil
         }
-        return Int(number)
+        return number
     }
 
     private mutating func choice<Choice: RawRepresentable>(

@@ -1,4 +1,5 @@
 import Stores
+import Webhooks
 
 /// Who is called for one job alone: `notify` of a submission.
 ///
@@ -65,7 +66,7 @@ struct NotifyFields {
     }
 
     private static func fault(inEvents events: [String]) -> String? {
-        guard events.count <= EventPattern.most else { return "at most \(EventPattern.most) types." }
+        guard events.count <= EndpointRules.mostPatterns else { return "at most \(EndpointRules.mostPatterns) types." }
         return events.first { !EventPattern.isOfJob($0) }.map {
             "\"\($0.prefix(64))\" is no type of event, as job.completed or job.*"
         }

@@ -87,7 +87,7 @@ extension Gateway {
         guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
         var fields = EndpointFields()
         try fields.take(
-            try await jsonMembers(request, body), most: settings.mostLabels, settings.webhooks.check)
+            try await jsonMembers(request, body), settings.webhooks.check)
         let now = desk.clock.now()
         let secret = fields.secret ?? SigningKey.newSecret()
         let endpoint = Endpoint(
@@ -125,7 +125,7 @@ extension Gateway {
         for _ in 0..<Self.mostMerges {
             try checkMatch(request, endpoint)
             var fields = EndpointFields(changing: endpoint.settings)
-            try fields.take(members, most: settings.mostLabels, settings.webhooks.check)
+            try fields.take(members, settings.webhooks.check)
             let wish: StateWish? = fields.isEnabled.map { $0 ? .enabled : .disabled }
             if fields.settings == endpoint.settings, wish == nil { return changed(endpoint) }
             let names = members.map(\.name).joined(separator: " ")

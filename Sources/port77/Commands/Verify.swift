@@ -69,7 +69,7 @@ struct Verify: ParsableCommand {
         }
         let by = key.hasPrefix("whpk_") ? "by \(key)" : "by the secret"
         let time = Int64(receipt.timestamp).map { Timestamp(microseconds: $0 &* 1_000_000).rfc3339 } ?? ""
-        guard let content = ReceiptContent(of: receipt, body: body) else {
+        guard let content = ReceiptContent(body: body) else {
             print("\(path): genuine: \(receipt.id), signed \(time) \(by); its body is no event of a job")
             return deck == nil && output.isEmpty
         }

@@ -49,7 +49,8 @@ final class RunningGateway: Sendable {
 
         var hooks = try Self.hooks(configuration.webhooks, environment, secret)
         hooks.addresses.denyPorts.insert(Int(listen.port))
-        hooks.keys = try await GatewayKeys(store: store)
+        let keys = try await GatewayKeys(store: store)
+        hooks.keys = keys
         let deliveries = try DeliveryRunner(store: store, endpoints: store, settings: hooks, logger: log)
         self.deliveries = deliveries
         store.observe { changes in
@@ -63,7 +64,7 @@ final class RunningGateway: Sendable {
         settings.checkNotify = { url in
             do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
-        settings.webhooks = WebhookServices(deliveries)
+        settings.webhooks = WebhookServices(deliveries, keys)
         if let folder = Resources.folder("public", holding: "index.html", given: configuration.publicFolder) {
             settings.assets = Assets(folder: folder)
         } else {

@@ -4,15 +4,21 @@ import Stores
 import Webhooks
 
 extension WebhookServices {
-    /// What the API asks, answered by the sender.
-    init(_ deliveries: DeliveryRunner) {
+    /// What the API asks, answered by the sender and by whoever holds the gateway's keys.
+    init(_ deliveries: DeliveryRunner, _ keys: GatewayKeys) {
         self.init()
         check = { wanted in
-            do throws(RefusedURL) {
-                _ = try deliveries.guarding.check(url: wanted.url)
+            do throws(EndpointFault) {
+                try EndpointRules.check(wanted, guarding: deliveries.guarding)
             } catch {
-                throw EndpointRefused(member: "url", words: error.words)
+                let isFilter = error.field == "hosts" || error.field == "labels"
+                throw EndpointRefused(member: isFilter ? "filter/\(error.field)" : error.field, words: error.words)
             }
         }
+        test = { endpoint, target in
+            await deliveries.test(target, url: endpoint.settings.url, owner: endpoint.owner)
+        }
+        publicKeys = { keys.publicKeys.map { .init(id: $0.id, text: $0.text, createdAt: $0.createdAt) } }
+        sign = { id, timestamp, body in keys.signature(id: id, timestamp: timestamp, body: body) }
     }
 }

@@ -1,0 +1,145 @@
+"""Live deliveries verified by libraries that others wrote: standardwebhooks and svix, and cloudevents for its two modes.
+
+    $(scripts/webhook-tools) Tests/Campaigns/libraries.py --port77 .build/debug/port77
+
+Also what they verify during a rotation, a job's own `notify` secret, `webhook.test`, and the gateway's public key by cryptography.
+"""
+import base64
+import http.server
+import json
+import socketserver
+import tempfile
+import threading
+import time
+
+import cloudevents.core.bindings.http as ce
+import standardwebhooks.webhooks
+import svix.webhooks
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from ground import Client, Ground, Score
+
+DECK = b"//LIBS JOB (1),'CAMPAIGN',CLASS=A\n//S1 EXEC PGM=IEFBR14\n"
+MODES = ["standard", "cloudevents-binary", "cloudevents-structured"]
+
+
+class Taker(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    calls, lock = [], threading.Lock()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        with self.lock:
+            self.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass
+
+
+def takes(library, secret, headers, body):
+    try:
+        library.Webhook(secret).verify(body, headers)
+        return True
+    except Exception:  # each has its own
+        return False
+
+
+def attributes(event):
+    return {name: str(value) for name, value in event.get_attributes().items()}
+
+
+def main():
+    score, ground = Score("libraries"), Ground(tempfile.mkdtemp(prefix="port77-libraries-"), host_data=False).start()
+    server = Threads(("127.0.0.1", 0), Taker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    client = Client(ground.gateway)
+
+    def ask(method, target, document=None):
+        return client.json(method, target, body=None if document is None else json.dumps(document).encode(),
+                           headers={"Content-Type": "application/json"})[1]
+
+    def arrived(path, wanted, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with Taker.lock:
+                found = [(headers, body) for at, headers, body in Taker.calls if at == path]
+            if wanted(found):
+                return found
+            time.sleep(0.02)
+        return found
+
+    def run_job(query=""):
+        answer = client.call("POST", f"/v1/jobs?host=demo{query}", DECK, {"Prefer": "wait=30"})
+        return json.loads(answer[2])
+
+    hooks = {mode: ask("POST", "/v1/webhooks", {
+        "url": f"{base}/{mode}", "events": ["job.*"], "mode": mode, "signatures": ["v1a"]}) for mode in MODES}
+    keys = [item["key"] for item in ask("GET", "/v1/webhook-keys")["items"]]
+    first = run_job()
+    for mode in MODES:
+        arrived(f"/{mode}", lambda found: any(b'"job.completed"' in body for _, body in found))
+        ask("POST", f"/v1/webhooks/{hooks[mode]['id']}/rotate", {"overlap": 3600})
+    # The name of a job is ASCII; its label is not.
+    second = run_job("&label.city=Z%C3%BCrich%20%22%25")
+    for mode in MODES:
+        calls = arrived(f"/{mode}", lambda found: sum(b'"job.completed"' in body for _, body in found) == 2)
+        secret = hooks[mode]["secret"]
+        score.check(f"{mode}: two jobs were told", sum(b'"job.completed"' in body for _, body in calls) == 2, len(calls))
+        for library in (standardwebhooks, svix):
+            bad = [h for h, body in calls if not takes(library.webhooks, secret, h, body)]
+            score.check(f"{mode}: {library.__name__} takes all {len(calls)}, after the rotation as well", calls and not bad, bad)
+        changed = [h for h, body in calls if takes(standardwebhooks.webhooks, secret, h, body + b" ")]
+        score.check(f"{mode}: and takes none that was changed", not changed, changed)
+        rotated = [h["webhook-signature"] for h, _ in calls if h["webhook-signature"].count("v1,") == 2]
+        score.check(f"{mode}: both secrets sign after the rotation", rotated and len(rotated) < len(calls), len(rotated))
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(keys[0].removeprefix("whpk_")))
+        for headers, body in calls:
+            signature = next((s for s in headers["webhook-signature"].split() if s.startswith("v1a,")), "v1a,")
+            public.verify(base64.b64decode(signature[4:]),
+                          f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body)
+        score.check(f"{mode}: the public key verifies all", True)
+        if mode == "standard":
+            plain = {headers["webhook-id"]: json.loads(body) for headers, body in calls}
+            continue
+        wrong = []
+        for headers, body in calls:
+            event = ce.from_http_event(ce.HTTPMessage(headers=headers, body=body))
+            seen, told = attributes(event), event.get_data()
+            told = json.loads(told) if isinstance(told, (bytes, str)) else told
+            job = told["data"]["id"]
+            if (seen["id"] != headers["webhook-id"] or not seen["type"].endswith("." + told["type"])
+                    or seen["subject"] != job or job not in (first["id"], second["id"]) or seen["specversion"] != "1.0"
+                    or plain.get(seen["id"]) != told or not seen["source"] or "ce-datacontenttype" in headers):
+                wrong.append((seen, told))
+        score.check(f"{mode}: cloudevents reads id, type, subject and the same data as in the plain mode", not wrong, wrong[:1])
+        kind = "application/json" if mode.endswith("binary") else "application/cloudevents+json"
+        score.check(f"{mode}: the media type is {kind}", all(h["content-type"].startswith(kind) for h, _ in calls))
+    labels = [body["data"].get("labels") for body in plain.values()]
+    score.check("text beyond ASCII arrives as it was", {"city": 'Zürich "%'} in labels, labels)
+
+    own = "whsec_" + base64.b64encode(b"one job's own secret, 32 octets.").decode()
+    document = {"deck": DECK.decode(), "host": "demo", "notify": {"url": f"{base}/once", "events": ["job.*"], "secret": own}}
+    ask("POST", "/v1/jobs", document)
+    calls = arrived("/once", lambda found: any(b'"job.completed"' in body for _, body in found))
+    score.check("notify with its own secret: standardwebhooks takes all",
+                calls and all(takes(standardwebhooks.webhooks, own, h, body) for h, body in calls), calls)
+    tested = ask("POST", f"/v1/webhooks/{hooks['standard']['id']}/test")
+    score.check("a test is delivered", tested["delivered"], tested)
+    calls = arrived("/standard", lambda found: any(b'"webhook.test"' in body for _, body in found))
+    tests = [(h, body) for h, body in calls if b'"webhook.test"' in body]
+    score.check("and verified", len(tests) == 1 and takes(svix.webhooks, hooks["standard"]["secret"], *tests[0]), tests)
+    score.check("both end on SIGTERM", ground.stop() == (0, 0))
+    score.close()
+
+
+main()
