@@ -54,7 +54,8 @@ let tests: [Room] = [
     Room("Stores", ["Wire", "Jobs", grdb]),
     Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
-    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
+    Room(
+        "GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs"]),
 ]
 
@@ -84,9 +85,13 @@ let package = Package(
         + [
             .executableTarget(
                 name: "port77",
-                dependencies: rooms.map { .byName(name: $0.name) } + [yams, logging, argumentParser, crypto, "CSystem"],
+                dependencies: rooms.map { .byName(name: $0.name) } + [
+                    yams, logging, argumentParser, crypto, "CSystem",
+                ],
                 swiftSettings: settings),
-            .target(name: "TestKit", dependencies: ["CSystem", "Wire", "Lines"], path: "Tests/TestKit", swiftSettings: settings),
+            .target(
+                name: "TestKit", dependencies: ["CSystem", "Wire", "Lines"], path: "Tests/TestKit",
+                swiftSettings: settings),
             .testTarget(
                 name: "EndToEndTests", dependencies: ["TestKit", "Wire", "Jobs", "port77"], path: "Tests/EndToEnd",
                 swiftSettings: settings),
@@ -94,7 +99,8 @@ let package = Package(
         + tests.map {
             .testTarget(
                 name: $0.name + "Tests", dependencies: [.byName(name: $0.name), "TestKit"] + $0.imports,
-                path: "Tests/\($0.name)Tests", exclude: dataFolders(in: "Tests/\($0.name)Tests"), swiftSettings: settings)
+                path: "Tests/\($0.name)Tests", exclude: dataFolders(in: "Tests/\($0.name)Tests"),
+                swiftSettings: settings)
         },
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 package import Jobs
 package import Stations
+package import Stores
 package import Wire
 
 /// A configured host as the engine needs it: how to check and code decks for it, and how to reach it.
@@ -13,8 +14,14 @@ package struct HostProfile: Sendable {
     package let longestCard: Int
     package let mostDeckOctets: Int
     package let uncertainPolicy: Job.UncertainPolicy
-    /// A deck that the line's end cuts short becomes no job, by the protocol's note.
-    package let dropsCutDecks: Bool
+    /// Where the closing window of an attempt begins.
+    package let cutDeck: CutDeck
+    /// Every deck gets a comment card with the job's ID, which is found again in the print-out.
+    package let hasMarkerCard: Bool
+    /// A submission needs an idempotency key.
+    package let requiresKey: Bool
+    /// What may wait for this host.
+    package let limits: BacklogLimits
     package let pool: StationPool
     /// Hash of what the host is shown at log-on: a new one lifts a refusal.
     package let credential: ContentHash
@@ -22,8 +29,9 @@ package struct HostProfile: Sendable {
     package init(
         id: HostID, protocolName: String, address: String, codePage: CodePage, longestCard: Int = 80,
         mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold,
-        dropsCutDecks: Bool = true, pool: StationPool,
-        credential: ContentHash
+        cutDeck: CutDeck? = nil, hasMarkerCard: Bool = false, requiresKey: Bool = false,
+        limits: BacklogLimits = BacklogLimits(),
+        pool: StationPool, credential: ContentHash
     ) {
         self.id = id
         self.protocolName = protocolName
@@ -32,7 +40,10 @@ package struct HostProfile: Sendable {
         self.longestCard = longestCard
         self.mostDeckOctets = mostDeckOctets
         self.uncertainPolicy = uncertainPolicy
-        self.dropsCutDecks = dropsCutDecks
+        self.cutDeck = cutDeck ?? .of(protocolName)
+        self.hasMarkerCard = hasMarkerCard
+        self.requiresKey = requiresKey
+        self.limits = limits
         self.pool = pool
         self.credential = credential
     }

@@ -56,6 +56,11 @@ extension HostRunner {
         let lease = try await host.pool.lease(
             owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .fetch)
         defer { lease.release() }
+        guard lease.station.abilities.contains(.pulledOutput) else {
+            // What there is was pushed, and came before the host's word that the job ended.
+            _ = try await commit(JobChange(.finished(outcome), of: id, at: clock.now()))
+            return
+        }
         let files: [HostFile]
         do throws(StationError) {
             files = try await lease.station.files(of: number)

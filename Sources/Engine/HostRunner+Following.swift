@@ -43,7 +43,8 @@ extension HostRunner {
 
     private func judgeCutAttempt(of job: Job) async throws(StoreError) {
         let attempt = try await store.attempts(of: job.id).last
-        if attempt?.phase == .open, host.dropsCutDecks {
+        // A host that runs cut decks has its attempt closing before the first card.
+        if attempt?.phase == .open {
             let reason = "the gateway stopped before the deck was complete"
             _ = try await commit(
                 JobChange(.returned(reason: reason), of: job.id, at: clock.now(), attempt: .end(evidence: reason)))
@@ -54,10 +55,6 @@ extension HostRunner {
             JobChange(
                 .lostInClosing(evidence: evidence), of: job.id, at: clock.now(), attempt: .note(evidence: evidence)))
         takeForSettling(job.id)
-    }
-
-    private func takeForSettling(_ id: JobID) {
-        if state.withLock({ $0.inHand.insert(id).inserted }) { yield(.settle(id)) }
     }
 
     func noteRunning(_ id: JobID) async {
@@ -120,7 +117,9 @@ extension HostRunner {
 
     private func reconcile(_ number: JobNumber, _ id: JobID, with station: any Station) async throws {
         // The number alone can belong to another job on a host that lost its memory; the key cannot.
-        if station.abilities.contains(.submissionKey), let job = try await store.job(id) {
+        if let job = try await store.job(id), let memory = station.keyMemory,
+            job.createdAt.advanced(by: memory) > clock.now(), station.abilities.contains(.submissionKey)
+        {
             guard let receipt = try await station.find(key: job.submissionKey), receipt.job == number else {
                 return try await lost(id, number)
             }
@@ -144,9 +143,15 @@ extension HostRunner {
                 let lease = try await host.pool.lease(
                     owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .control)
                 defer { lease.release() }
-                guard lease.station.abilities.contains(.cancel) else { return }
-                // What it did shows in the job's end, which the host reports.
+                guard lease.station.abilities.contains(.cancel) else {
+                    log.warning("the host cannot cancel jobs", metadata: ["job": "\(id)"])
+                    return
+                }
                 let answer = try await lease.station.cancel(number)
+                if answer == .tooLate {
+                    _ = try await commit(JobChange(.cancelAnswered(.tooLate), of: id, at: clock.now()))
+                }
+                // What else it did shows in the job's end, which the host reports.
                 log.info("the host was asked to cancel a job", metadata: ["job": "\(id)", "answer": "\(answer)"])
                 yield(.reconcile)
                 return

@@ -60,23 +60,17 @@ extension HostRunner {
         } catch {
             return try await reject(id, lease.session, because: error)
         }
-        // One commit for a deck that goes out in one piece; a longer one is closing only before its last octet.
-        let isShort = deck.octets <= DeckPreparation.pieceOctets
+        let window = ClosingWindow(of: id, deck, on: host.cutDeck, in: store, clock)
         let began = try await commit(
             JobChange(
-                .beginSending, of: id, at: clock.now(), attempt: .open(session: "\(lease.session)", closing: isShort)))
+                .beginSending, of: id, at: clock.now(),
+                attempt: .open(session: "\(lease.session)", closing: window.isOpenFromTheStart)))
         guard began != nil else { return .done }
-
-        let store = self.store
-        let clock = self.clock
-        let closing: @Sendable () async throws -> Void = {
-            _ = try await store.commit(JobChange(nil, of: id, at: clock.now(), attempt: .closing))
-        }
         let receipt: Receipt
         do throws(StationError) {
-            receipt = try await lease.station.submit(deck, closing: isShort ? nil : closing)
+            receipt = try await lease.station.submit(window.deck, closing: window.closing)
         } catch {
-            return try await judge(error, of: id)
+            return try await judge(window.judged(error), of: id)
         }
         state.withLock { $0.busyTries = 0 }
         try await accepted(id, receipt, adopted: receipt.duplicate ? "known to the host by its submission key" : nil)
@@ -138,7 +132,7 @@ extension HostRunner {
             let job = try await commit(
                 JobChange(
                     .accepted(receipt.job, adopted: adopted), of: id, at: clock.now(), attempt: .end(evidence: nil)))
-        else { return }
+        else { return try await takeUp(id) }
         guard !receipt.purged, let number = receipt.job else {
             _ = try await commit(
                 JobChange(
@@ -159,6 +153,15 @@ extension HostRunner {
         follow(orders)
     }
 
+    /// Follows a job that somebody else found at the host: an operator, or a print-out that names it.
+    func takeUp(_ id: JobID) async throws(StoreError) {
+        guard let job = try await store.job(id), job.state.isAtHost, let number = job.hostJob else { return }
+        let isKnown = state.withLock { $0.follower.tracked[number]?.job == id }
+        guard !isKnown else { return }
+        track(job, number)
+        yield(.check([(number, id)]))
+    }
+
     func ousted(_ id: JobID) async {
         do {
             _ = try await commit(
@@ -166,84 +169,5 @@ extension HostRunner {
         } catch {
             log.error("a lost job could not be stored", metadata: ["job": "\(id)", "error": "\(error)"])
         }
-    }
-
-    func settleUncertain(_ id: JobID) async {
-        defer { letGo(id) }
-        await settle(id)
-    }
-
-    /// Finds out with the host what became of a deck whose line was lost in the closing window; until it is known, or policy decides.
-    private func settle(_ id: JobID) async {
-        while !Task.isCancelled {
-            do {
-                if try await trySettling(id) { return }
-            } catch let error as StationError where error == .closed {
-                return
-            } catch {
-                log.notice("an uncertain job is not settled yet", metadata: ["job": "\(id)", "error": "\(error)"])
-                await pause(settings.busyPause)
-            }
-        }
-    }
-
-    /// - Returns: whether there is nothing more to do.
-    private func trySettling(_ id: JobID) async throws -> Bool {
-        guard let job = try await store.job(id), job.state == .uncertain else { return true }
-        let lease = try await host.pool.lease(
-            owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .control)
-        defer { lease.release() }
-        let since = try await store.attempts(of: id).last?.openedAt ?? job.createdAt
-        let remembers = lease.station.keyMemory.map { since.advanced(by: $0) > clock.now() } ?? false
-        guard lease.station.abilities.contains(.submissionKey), remembers else {
-            return try await applyPolicy(job)
-        }
-        if job.cancelRequestedAt != nil {
-            if let receipt = try await lease.station.void(key: job.submissionKey) {
-                try await accepted(id, receipt, adopted: "found at the host by its submission key")
-            } else {
-                let reason = "the submission key is void at the host"
-                _ = try await commit(
-                    JobChange(.returned(reason: reason), of: id, at: clock.now(), attempt: .end(evidence: reason)))
-            }
-            return true
-        }
-        do {
-            let deck = try await DeckPreparation.prepare(job, for: host, from: store)
-            let receipt = try await lease.station.submit(deck, closing: nil)
-            try await accepted(
-                id, receipt,
-                adopted: receipt.duplicate
-                    ? "found at the host by its submission key" : "sent again under the same submission key")
-            return true
-        } catch StationError.refusedDeck(let reason) {
-            _ = try await commit(
-                JobChange(
-                    .refused(reason: "the host refused the deck: \(reason)"), of: id, at: clock.now(),
-                    attempt: .end(evidence: reason)))
-            return true
-        } catch let error as StationError {
-            _ = try await commit(JobChange(.wait(reason: "uncertain; \(error)"), of: id, at: clock.now()))
-            throw error
-        }
-    }
-
-    private func applyPolicy(_ job: Job) async throws(StoreError) -> Bool {
-        switch job.uncertainPolicy {
-        case .hold:
-            log.warning("an uncertain job waits for an operator", metadata: ["job": "\(job.id)"])
-        case .resubmit:
-            let again = try await commit(
-                JobChange(
-                    .returned(reason: "sent again by the job's policy"), of: job.id, at: clock.now(),
-                    attempt: .end(evidence: nil)))
-            if again?.state == .queued { state.withLock { $0.hasBacklog = true } }
-        case .abandon:
-            _ = try await commit(
-                JobChange(
-                    .abandon(reason: "given up by the job's policy: the host may have it"), of: job.id, at: clock.now(),
-                    attempt: .end(evidence: nil)))
-        }
-        return true
     }
 }

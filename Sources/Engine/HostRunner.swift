@@ -19,6 +19,10 @@ package final class HostRunner: Sendable {
         package var pollPause = Duration.seconds(2)
         /// Between looks into the store for jobs whose `notBefore` has come.
         package var storePause = Duration.seconds(5)
+        /// Between two questions for jobs that stay uncertain.
+        package var settlePause = Duration.seconds(30)
+        /// Between looks into the store for jobs whose time is over.
+        package var expiryPause = Duration.seconds(1)
         /// After the host said that it cannot take jobs now; doubles up to 30 times of it.
         package var busyPause = Duration.seconds(2)
         package init() {}
@@ -31,6 +35,7 @@ package final class HostRunner: Sendable {
         case collect(JobID, JobNumber, Outcome)
         case cancel(JobID, JobNumber)
         case ousted(JobID)
+        case takeUp(JobID)
         case lookForWork
         case check([(number: JobNumber, job: JobID)])
         case reconcile
@@ -39,6 +44,10 @@ package final class HostRunner: Sendable {
     struct State {
         /// Jobs with a task of ours: being sent or settled.
         var inHand: Set<JobID> = []
+        /// Jobs in hand that changed meanwhile in a way that asks for another look.
+        var lookAgain: Set<JobID> = []
+        /// Uncertain jobs of which the host could not tell, by their names.
+        var unsettled: [JobID: JobName?] = [:]
         /// The store has queued jobs that found no place in hand.
         var hasBacklog = true
         var isLooking = false
@@ -101,11 +110,19 @@ package final class HostRunner: Sendable {
         switch job.state {
         case .queued where job.notBefore.map { $0 <= clock.now() } ?? true:
             take(job.id)
-        case .sending, .uncertain, .submitted, .running, .printing:
-            if job.cancelRequestedAt != nil, job.state.isAtHost, let number = job.hostJob {
+        case .uncertain where job.cancelRequestedAt != nil: takeForSettling(job.id)
+        case .submitted, .running, .printing:
+            guard let number = job.hostJob else { return }
+            if job.cancelRequestedAt != nil, job.cancelEffect == .requestedAtHost {
                 order.yield(.cancel(job.id, number))
             }
-        case .queued, .held, .completed, .failed, .rejected, .canceled, .expired, .purged: break
+            let isOurs = state.withLock { $0.inHand.contains(job.id) || $0.follower.tracked[number]?.job == job.id }
+            if !isOurs { order.yield(.takeUp(job.id)) }
+        case .sending, .uncertain: break
+        case .completed, .failed, .rejected, .canceled, .expired, .purged:
+            // Its last output may have been pushed: then nobody else ends the following.
+            if let number = job.hostJob { state.withLock { $0.follower.forget(number, of: job.id) } }
+        case .queued, .held: break
         }
     }
 
@@ -118,16 +135,29 @@ package final class HostRunner: Sendable {
                 state.hasBacklog = true
                 return false
             }
-            return state.inHand.insert(id).inserted
+            if state.inHand.insert(id).inserted { return true }
+            state.lookAgain.insert(id)
+            return false
         }
         if isTaken { order.yield(.send(id)) }
     }
 
-    func letGo(_ id: JobID) {
-        let shouldLook = state.withLock { state in
-            state.inHand.remove(id)
-            return state.hasBacklog && !state.isLooking && state.inHand.count <= settings.mostSending / 2
+    func takeForSettling(_ id: JobID) {
+        let isTaken = state.withLock { state in
+            if state.inHand.insert(id).inserted { return true }
+            state.lookAgain.insert(id)
+            return false
         }
+        if isTaken { order.yield(.settle(id)) }
+    }
+
+    func letGo(_ id: JobID) {
+        let (shouldLook, isWanted) = state.withLock { state in
+            state.inHand.remove(id)
+            let isWanted = state.lookAgain.remove(id) != nil
+            return (state.hasBacklog && !state.isLooking && state.inHand.count <= settings.mostSending / 2, isWanted)
+        }
+        if isWanted { order.yield(.takeUp(id)) }
         if shouldLook { order.yield(.lookForWork) }
     }
 
@@ -139,9 +169,24 @@ package final class HostRunner: Sendable {
         case .collect(let id, let number, let outcome): await collect(id, number, outcome)
         case .cancel(let id, let number): await cancel(id, number)
         case .ousted(let id): await ousted(id)
+        case .takeUp(let id): await lookAgain(at: id)
         case .lookForWork: await lookForWork()
         case .check(let jobs): await check(jobs)
         case .reconcile: await reconcile()
+        }
+    }
+
+    /// Somebody else changed the job, or it changed while it was in hand.
+    private func lookAgain(at id: JobID) async {
+        do {
+            guard let job = try await store.job(id) else { return }
+            switch job.state {
+            case .queued, .held: committed(job)
+            case .uncertain: takeForSettling(id)
+            default: try await takeUp(id)
+            }
+        } catch {
+            log.error("a job could not be read", metadata: ["job": "\(id)", "error": "\(error)"])
         }
     }
 
@@ -168,12 +213,18 @@ package final class HostRunner: Sendable {
 
     private func tick() async {
         var sinceLook = Duration.zero
+        var sinceSettling = Duration.zero
         while !Task.isCancelled {
             do { try await sleeper.sleep(for: settings.pollPause) } catch { return }
             sinceLook += settings.pollPause
             if sinceLook >= settings.storePause {
                 sinceLook = .zero
                 order.yield(.lookForWork)
+            }
+            sinceSettling += settings.pollPause
+            if sinceSettling >= settings.settlePause {
+                sinceSettling = .zero
+                settleAgain(named: nil)
             }
             let longest = host.pool.hasNotices ? max(1, Int(settings.statusPause / settings.pollPause)) : 1
             let due = state.withLock { $0.follower.tick(longestPause: longest) }
@@ -196,7 +247,10 @@ package final class HostRunner: Sendable {
     }
 
     func hear(_ job: HostJob) {
-        let orders = state.withLock { $0.follower.report(job.number, job.state) }
+        let (orders, isUnknown) = state.withLock { state in
+            (state.follower.report(job.number, job.state), state.follower.tracked[job.number] == nil)
+        }
+        if isUnknown, let name = job.name { settleAgain(named: name) }
         follow(orders)
     }
 

@@ -8,8 +8,16 @@ package final class JobDesk: Sendable {
     package let watch: JobWatch
     package let hosts: [HostProfile]
     package let clock: WallClock
+    /// What may wait of one owner.
+    package let ownerLimits: BacklogLimits
+    private let drains: DrainWatch
 
-    package init(store: any JobStore, hosts: [HostProfile], watch: JobWatch, clock: WallClock = .system) {
+    package init(
+        store: any JobStore, hosts: [HostProfile], watch: JobWatch, ownerLimits: BacklogLimits = BacklogLimits(),
+        clock: WallClock = .system
+    ) {
+        self.ownerLimits = ownerLimits
+        drains = DrainWatch(store: store, clock: clock)
         self.store = store
         self.hosts = hosts.sorted { $0.id < $1.id }
         self.watch = watch
@@ -49,13 +57,28 @@ package final class JobDesk: Sendable {
             id: JobID(at: now), host: host.id, owner: options.owner, name: options.name ?? deck.name,
             held: options.hold, priority: options.priority, createdAt: now, notBefore: options.notBefore,
             notAfter: options.notAfter, correlator: options.correlator, labels: options.labels, deck: deck.summary,
-            uncertainPolicy: options.uncertainPolicy ?? host.uncertainPolicy)
+            uncertainPolicy: options.uncertainPolicy ?? host.uncertainPolicy,
+            timeout: options.timeout)
         var submission = Submission(job: job, deck: deck.body, notify: options.notify)
         if let key = options.idempotencyKey {
             submission.idempotency = .init(key: key.text, fingerprint: key.fingerprint, answer: answer(job))
         }
+        submission.hostLimits = host.limits
+        submission.ownerLimits = ownerLimits
         return try await store.submit(submission)
     }
+
+    /// Refuses early what the commit would refuse, so that nobody sends a deck in vain.
+    /// - Parameter octets: of the deck, as far as it is known.
+    package func checkRoom(for owner: Owner, on host: HostProfile, octets: Int) throws(DeskError) {
+        let hit =
+            LimitHit(.host, adding: octets, to: store.backlog(of: host.id), within: host.limits)
+            ?? LimitHit(.owner, adding: octets, to: store.backlog(of: owner), within: ownerLimits)
+        if let hit { throw .full(hit, retryAfter: retryAfter(hit, host.id)) }
+    }
+
+    /// Seconds until there is likely to be room again, by how fast the host has taken jobs lately.
+    package func retryAfter(_ hit: LimitHit, _ host: HostID) -> Int { drains.retryAfter(hit, host) }
 
     /// The job with the reason of this moment: a queued one waits for its host, and the host's pool knows why.
     package func shown(_ job: Job) -> Job {
@@ -77,26 +100,6 @@ package final class JobDesk: Sendable {
         return before < 10_000 ? before + 1 : nil
     }
 
-    /// What a cancel did; the host is asked by the engine when it must be.
-    package func cancel(_ id: JobID) async throws(StoreError) -> (job: Job, effect: CancelEffect) {
-        let before = try await store.job(id)
-        let job = try await store.commit(JobChange(.cancel, of: id, at: clock.now()))
-        let effect: CancelEffect =
-            switch job.state {
-            case .canceled: before?.state.isFinal == true ? .alreadyEnded : .removedBeforeSend
-            default: .requestedAtHost
-            }
-        return (job, effect)
-    }
-
-    package func hold(_ id: JobID) async throws(StoreError) -> Job {
-        try await store.commit(JobChange(.hold, of: id, at: clock.now()))
-    }
-
-    package func release(_ id: JobID) async throws(StoreError) -> Job {
-        try await store.commit(JobChange(.release, of: id, at: clock.now()))
-    }
-
     /// Waits until the job is final, or in `state` or beyond it, or time is up.
     package func wait(
         for id: JobID, until state: JobState? = nil, within limit: Duration
@@ -108,13 +111,15 @@ package final class JobDesk: Sendable {
     }
 }
 
-package enum CancelEffect: String, Sendable {
-    case removedBeforeSend = "removed-before-send"
-    case requestedAtHost = "requested-at-host"
-    case alreadyEnded = "already-ended"
-}
-
 package enum DeskError: Error, Equatable {
+    /// The host cannot do this; names the ability.
+    case lacks(host: HostID, ability: String)
+    /// The host was asked and refused, in its words.
+    case hostRefused(HostID, String)
+    /// The host could not be asked in time.
+    case hostSilent(HostID, String)
+    /// Too much waits already.
+    case full(LimitHit, retryAfter: Int)
     case hostMissing(known: [String])
     case unknownHost(String, known: [String])
 }
@@ -137,6 +142,7 @@ package struct SubmitOptions: Sendable {
     package var labels: [Job.Label] = []
     package var notBefore: Timestamp?
     package var notAfter: Timestamp?
+    package var timeout: Duration?
     package var uncertainPolicy: Job.UncertainPolicy?
     package var notify: [Submission.NotifyRequest] = []
     package var idempotencyKey: Key?

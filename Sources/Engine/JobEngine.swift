@@ -10,6 +10,7 @@ package final class JobEngine: Sendable {
     private let clock: WallClock
     private let sleeper: any Clock<Duration>
     private let retention: Retention
+    private let expiryPause: Duration
     private let log: Logger
 
     package init(
@@ -20,6 +21,7 @@ package final class JobEngine: Sendable {
         self.store = store
         self.clock = clock
         self.sleeper = sleeper
+        expiryPause = settings.expiryPause
         self.log = log
         self.retention = Retention(store: store, rules: retention, clock: clock, sleeper: sleeper, log: log)
         runners = hosts.map {
@@ -60,10 +62,13 @@ package final class JobEngine: Sendable {
                 for id in try await store.overdue(at: now, limit: 500) {
                     _ = try? await store.commit(JobChange(.expire, of: id, at: now))
                 }
+                for id in try await store.timedOut(at: now, limit: 500) {
+                    _ = try? await store.commit(JobChange(.timeOut, of: id, at: now))
+                }
             } catch {
                 log.error("overdue jobs could not be read", metadata: ["error": "\(error)"])
             }
-            do { try await sleeper.sleep(for: .seconds(1)) } catch { return }
+            do { try await sleeper.sleep(for: expiryPause) } catch { return }
         }
     }
 }

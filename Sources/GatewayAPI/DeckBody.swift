@@ -284,6 +284,8 @@ extension SubmitFields {
             case ("notify", let value): takeNotify(value)
             case ("hold", .bool(let value)): take("hold", value ? "true" : "false", from: .json)
             case ("priority", .int(let value)): take("priority", String(value), from: .json)
+            case ("timeout", .int(let value)): take("timeout", String(value), from: .json)
+            case ("timeout", _): fault("timeout", "it must be whole seconds from 1 to 2592000 (30 days).", .json)
             case ("hold", _): fault("hold", "it must be true or false.", .json)
             case ("priority", _): fault("priority", "it must be a whole number from 0 to 15.", .json)
             case (let name, .string(let text)) where Self.names.contains(name): take(name, text, from: .json)

@@ -48,6 +48,7 @@ package final class Gateway: Sendable {
     package var router: Router {
         var router = Router()
         addJobRoutes(to: &router)
+        addResolveRoutes(to: &router)
         addOutputRoutes(to: &router)
         addEventRoutes(to: &router)
         addHostRoutes(to: &router)
@@ -97,6 +98,11 @@ extension Problem {
                 "The job is \(conflict.state.rawValue), which does not allow \(conflict.action.verb).")
             members["state"] = conflict.state.rawValue
             retryable = false
+        case .hostJobTaken(let number, let other):
+            self.init(
+                .stateConflict, "The host's job \(number) is followed as the job \(other) already.",
+                job: "/v1/jobs/\(other)")
+            retryable = false
         case .corrupt(let what):
             self.init(.corrupt, "What is stored is damaged and is not handed out: \(what).")
             retryable = false
@@ -114,6 +120,31 @@ extension Problem {
 
     init(_ error: DeskError) {
         switch error {
+        case .lacks(let host, let ability):
+            self.init(.stateConflict, "The host \(host) cannot do this: it lacks the ability \(ability).")
+            members["ability"] = ability
+            retryable = false
+        case .hostRefused(let host, let words):
+            self.init(.stateConflict, "The host \(host) was asked and refused: \(words)")
+            retryable = false
+        case .hostSilent(let host, let words):
+            self.init(.hostUnavailable, "The host \(host) could not be asked: \(words)", retryAfter: 10)
+        case .full(let hit, let seconds):
+            let measure = hit.measure == .jobs ? "jobs" : "octets of decks"
+            switch hit.subject {
+            case .host:
+                self.init(
+                    .queueFull, "As many \(measure) as may wait for this host do wait: \(hit.limit).",
+                    retryAfter: seconds)
+            case .owner where hit.measure == .stored:
+                self.init(
+                    .quotaExceeded, "As many octets as may be stored of you are stored: \(hit.limit).",
+                    retryAfter: seconds)
+            case .owner:
+                self.init(
+                    .quotaExceeded, "As many \(measure) of yours as may wait do wait: \(hit.limit).",
+                    retryAfter: seconds)
+            }
         case .hostMissing(let known):
             self.init(
                 .unknownHost, "Several hosts are configured: name one with ?host= (\(known.joined(separator: ", "))).",
@@ -153,8 +184,9 @@ extension JobAction {
         case .release: "release"
         case .cancel: "cancel"
         case .purge: "purge"
+        case .decided: "a decision"
         case .wait, .beginSending, .accepted, .returned, .lostInClosing, .refused, .running, .printing, .finished,
-            .expire, .abandon:
+            .expire, .abandon, .cancelAnswered, .timeOut, .heldAtHost, .releasedAtHost:
             "this change"
         }
     }

@@ -33,6 +33,20 @@ extension Gateway {
             host.pool.operatorActed()
             return try await show(host, status: 202)
         }
+        router.route(.post, "/v1/hosts/{id}/drain", "drainHost") { [self] request, _ in
+            try await setDraining(true, request)
+        }
+        router.route(.post, "/v1/hosts/{id}/resume", "resumeHost") { [self] request, _ in
+            try await setDraining(false, request)
+        }
+    }
+
+    private func setDraining(_ isDraining: Bool, _ request: Request) async throws -> Response {
+        let caller = try settings.identify(request)
+        _ = try QueryReader(request)
+        let host = try host(request)
+        try await desk.setDraining(isDraining, host, by: caller.owner)
+        return try await show(host, status: 200)
     }
 
     private func host(_ request: Request) throws(Problem) -> HostProfile {
@@ -67,6 +81,27 @@ extension Gateway {
         json.int(host.mostDeckOctets)
         json.key("on_uncertain")
         json.string(host.uncertainPolicy.rawValue)
+        json.key("on_cut_deck")
+        json.beginObject()
+        json.key("host")
+        json.string(host.cutDeck.fate == .dropped ? "drops-it" : "runs-it")
+        json.key("complete_with")
+        json.string(host.cutDeck.completedBy)
+        json.key("source")
+        json.string(host.cutDeck.source)
+        json.endObject()
+        json.key("marker_card")
+        json.bool(host.hasMarkerCard)
+        json.key("key_required")
+        json.bool(host.requiresKey)
+        if let most = host.limits.jobs {
+            json.key("most_waiting_jobs")
+            json.int(most)
+        }
+        if let most = host.limits.octets {
+            json.key("most_waiting_octets")
+            json.int(most)
+        }
         json.key("state")
         json.string(status.host.word)
         switch status.host {
@@ -110,6 +145,8 @@ extension Gateway {
         json.string("/v1/jobs?host=\(host.id)")
         json.key("retry")
         json.string("/v1/hosts/\(host.id)/retry")
+        json.key(status.isDraining ? "resume" : "drain")
+        json.string("/v1/hosts/\(host.id)/\(status.isDraining ? "resume" : "drain")")
         json.endObject()
         json.endObject()
     }

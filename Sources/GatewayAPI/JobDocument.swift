@@ -9,8 +9,10 @@ enum JobDocument {
     ///   - files: nil for the short form of lists.
     ///   - effect: what an action did.
     ///   - position: of a queued job, in the line for its host.
+    ///   - attempt: of an uncertain job, the one that nobody knows the end of.
     static func write(
-        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, to json: inout JSONWriter
+        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, attempt: Attempt? = nil,
+        to json: inout JSONWriter
     ) {
         let id = job.id.description
         json.beginObject()
@@ -46,7 +48,19 @@ enum JobDocument {
             json.key("effect")
             json.string(effect)
         }
+        if let attempt {
+            json.key("uncertain")
+            write(attempt, to: &json)
+        }
         writeTimes(job, to: &json)
+        if let effect = job.cancelEffect {
+            json.key("cancel_effect")
+            json.string(effect.rawValue)
+        }
+        if let timeout = job.timeout {
+            json.key("timeout")
+            json.int(Int(timeout.components.seconds))
+        }
         json.key("priority")
         json.int(job.priority)
         if let correlator = job.correlator {
@@ -91,9 +105,11 @@ enum JobDocument {
         json.endObject()
     }
 
-    static func bytes(_ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil) -> [UInt8] {
+    static func bytes(
+        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, attempt: Attempt? = nil
+    ) -> [UInt8] {
         var json = JSONWriter(capacity: 1024)
-        write(job, files: files, effect: effect, position: position, to: &json)
+        write(job, files: files, effect: effect, position: position, attempt: attempt, to: &json)
         return json.bytes
     }
 

@@ -16,10 +16,10 @@ extension Gateway {
         router.add(.get, "/v1/jobs/{id}", name: "getJob", .deciding { [self] in try getJob($0) })
         router.route(.post, "/v1/jobs/{id}/cancel", "cancelJob") { [self] request, _ in try await cancel(request) }
         router.route(.post, "/v1/jobs/{id}/hold", "holdJob") { [self] request, _ in
-            try await change(request) { ($0.state == .held ? "nothing" : "held", try await desk.hold($0.id)) }
+            try await change(request) { try await desk.hold($0.id) }
         }
         router.route(.post, "/v1/jobs/{id}/release", "releaseJob") { [self] request, _ in
-            try await change(request) { ($0.state == .queued ? "nothing" : "released", try await desk.release($0.id)) }
+            try await change(request) { try await desk.release($0.id) }
         }
     }
 
@@ -40,7 +40,9 @@ extension Gateway {
             let job = desk.store.cachedJob(id)
         {
             guard caller.maySee(job) else { throw Self.noSuchJob(id.description) }
-            if job.state == .queued { return .task { [self] _ in try await find(request, caller, wish, as: type) } }
+            if job.state == .queued || job.state == .uncertain {
+                return .task { [self] _ in try await find(request, caller, wish, as: type) }
+            }
             if type == MediaTypes.text || request.alreadyHas(JobDocument.tag(job)) {
                 return .immediate(show(job, [], to: request, as: type, wish))
             }
@@ -59,12 +61,14 @@ extension Gateway {
             let job = desk.shown(try await wait(for: try await job(request, caller), wish))
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
             let position = try await desk.position(of: job)
-            return show(job, files, position: position, to: request, as: type, wish)
+            let attempt = job.state == .uncertain ? try await desk.store.attempts(of: job.id).last : nil
+            return show(job, files, position: position, attempt: attempt, to: request, as: type, wish)
         }
     }
 
     private func show(
-        _ job: Job, _ files: [SpoolFile], position: Int? = nil, to request: Request, as type: String, _ wish: WaitWish
+        _ job: Job, _ files: [SpoolFile], position: Int? = nil, attempt: Attempt? = nil, to request: Request,
+        as type: String, _ wish: WaitWish
     ) -> Response {
         if type == MediaTypes.text {
             return Response(
@@ -77,7 +81,7 @@ extension Gateway {
             fields.add("ETag", tag)
             return .empty(304, fields: fields)
         }
-        let document = JobDocument.bytes(job, files: files, position: position)
+        let document = JobDocument.bytes(job, files: files, position: position, attempt: attempt)
         documents.keep(document, of: job)
         return jobAnswer(job, document, tag, wish)
     }
@@ -105,16 +109,19 @@ extension Gateway {
         let job = try await job(request, caller)
         try checkMatch(request, job)
         let (after, effect) = try await desk.cancel(job.id)
-        return try await actionAnswer(after, effect.rawValue, status: effect == .requestedAtHost ? 202 : 200)
+        let isUnderWay = effect == .requestedAtHost && !after.state.isFinal
+        return try await actionAnswer(after, effect.rawValue, status: isUnderWay ? 202 : 200)
     }
 
-    private func change(_ request: Request, _ act: (Job) async throws -> (String, Job)) async throws -> Response {
+    private func change(_ request: Request, _ act: (Job) async throws -> (job: Job, effect: HoldEffect)) async throws
+        -> Response
+    {
         let caller = try settings.identify(request)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         try checkMatch(request, job)
-        let (effect, after) = try await act(job)
-        return try await actionAnswer(after, effect, status: 200)
+        let (after, effect) = try await act(job)
+        return try await actionAnswer(after, effect.rawValue, status: 200)
     }
 
     func checkMatch(_ request: Request, _ job: Job) throws(Problem) {
@@ -125,7 +132,7 @@ extension Gateway {
         }
     }
 
-    private func actionAnswer(_ job: Job, _ effect: String, status: Int) async throws -> Response {
+    func actionAnswer(_ job: Job, _ effect: String, status: Int) async throws -> Response {
         let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
         var fields: Fields = ["Cache-Control": "no-store", "ETag": JobDocument.tag(job)]
         if status == 202 {

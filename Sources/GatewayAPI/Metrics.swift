@@ -102,6 +102,16 @@ extension Gateway {
         let pools = desk.hosts.map { ($0.id.description, $0.pool.status) }
         text.family("rje_host_up", "gauge", "1 while a session with the host is up.")
         for (host, status) in pools { text.sample("rje_host_up", [("host", host)], status.up > 0 ? 1 : 0) }
+        text.family("rje_host_draining", "gauge", "1 while an operator has stopped sending to the host.")
+        for (host, status) in pools { text.sample("rje_host_draining", [("host", host)], status.isDraining ? 1 : 0) }
+        text.family("rje_waiting_jobs", "gauge", "Jobs held or queued.")
+        for host in desk.hosts {
+            text.sample("rje_waiting_jobs", [("host", host.id.description)], desk.store.backlog(of: host.id).jobs)
+        }
+        text.family("rje_waiting_bytes", "gauge", "Octets of the decks of jobs held or queued.")
+        for host in desk.hosts {
+            text.sample("rje_waiting_bytes", [("host", host.id.description)], desk.store.backlog(of: host.id).octets)
+        }
         text.family("rje_pool_connections", "gauge", "Sessions with the host.")
         for (host, status) in pools {
             for (state, count) in [("up", status.up), ("signing-on", status.signingOn), ("closing", status.closing)] {

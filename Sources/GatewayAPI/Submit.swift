@@ -25,9 +25,15 @@ extension Gateway {
         var check = fields
         _ = try check.options(for: caller, settings)
 
+        if key == nil { try checkRoom(for: caller, fields, body) }
         var reader = DeckBody(gateway: self, request: request, caller: caller, fields: fields)
         let taken = try await reader.take(body)
         var options = try reader.fields.options(for: caller, settings)
+        if key == nil, taken.host.requiresKey {
+            throw Problem(
+                .idempotencyKeyInvalid,
+                "The host \(taken.host.id) takes jobs with a key only: send Idempotency-Key, or PUT /v1/jobs/{key}.")
+        }
         if let key {
             options.idempotencyKey = .init(
                 text: key, fingerprint: Self.fingerprint(taken, options: reader.fields.canonical))
@@ -43,15 +49,28 @@ extension Gateway {
             guard let job = try await desk.store.job(id) else {
                 throw Problem(.purged, "The key belongs to a job that is gone.")
             }
+            if request["if-none-match"].map(QuotedList.trim) == "*" {
+                throw Problem(
+                    .preconditionFailed, "There is a job with this key already.", job: "/v1/jobs/\(job.id)")
+            }
             var response = try await submitted(job, document: answer, request, wish, type)
             response.fields.add("Idempotency-Replayed", "true")
             return response
+        case .overLimit(let hit):
+            throw DeskError.full(hit, retryAfter: desk.retryAfter(hit, taken.host.id))
         case .keyReused(let id):
             throw Problem(
                 .idempotencyKeyReused,
                 "The key was used for another request, which became the job \(id). Use a new key for a new job.",
                 job: "/v1/jobs/\(id)")
         }
+    }
+
+    /// Refuses before the deck is read what is refused for certain: without a key, which may belong to a job that is there already.
+    private func checkRoom(for caller: Caller, _ fields: SubmitFields, _ body: RequestBody) throws {
+        guard fields.host != nil || desk.hosts.count == 1, let host = try? desk.host(named: fields.host) else { return }
+        if host.requiresKey { return }
+        try desk.checkRoom(for: caller.owner, on: host, octets: body.length ?? 0)
     }
 
     private func idempotencyKey(_ request: Request, _ pathKey: String?) throws(Problem) -> String? {

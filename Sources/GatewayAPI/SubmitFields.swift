@@ -9,6 +9,7 @@ struct SubmitFields {
     /// Options with one text value each.
     static let names: Set<String> = [
         "host", "name", "notify", "correlator", "priority", "hold", "not_before", "not_after", "on_uncertain", "form",
+        "timeout",
     ]
 
     enum Place {
@@ -88,6 +89,9 @@ struct SubmitFields {
         options.notAfter = value("not_after", time) { Timestamp(rfc3339: $0) }
         if let from = options.notBefore, let until = options.notAfter, until <= from {
             fault("not_after", "it must be later than not_before.", values["not_after"]?.place ?? .query)
+        }
+        options.timeout = value("timeout", "it must be whole seconds from 1 to 2592000 (30 days).") { text in
+            strictInt(text).flatMap { (1...2_592_000).contains($0) ? .seconds($0) : nil }
         }
         options.uncertainPolicy = value("on_uncertain", "it must be hold, resubmit or abandon.") {
             Job.UncertainPolicy(rawValue: $0)

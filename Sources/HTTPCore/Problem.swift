@@ -48,6 +48,7 @@ package struct ProblemKind: Sendable, Equatable {
     package static let draining = ProblemKind(503, "draining", "Shutting down")
     package static let storageUnavailable = ProblemKind(503, "storage-unavailable", "Storage unavailable")
     package static let queueFull = ProblemKind(503, "queue-full", "Queue full")
+    package static let hostUnavailable = ProblemKind(503, "host-unavailable", "Host unavailable")
     package static let tooManyConnections = ProblemKind(503, "too-many-connections", "Too many connections")
     package static let versionNotSupported = ProblemKind(505, "version-not-supported", "HTTP version not supported")
 
@@ -58,7 +59,7 @@ package struct ProblemKind: Sendable, Equatable {
         stateConflict, purged, lengthRequired, preconditionFailed, contentTooLarge, uriTooLong, unsupportedMediaType,
         rangeNotSatisfiable, expectationFailed, misdirected, idempotencyKeyReused, invalidDeck, invalidField,
         unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, corrupt, notImplemented,
-        draining, storageUnavailable, queueFull, tooManyConnections, versionNotSupported,
+        draining, storageUnavailable, queueFull, hostUnavailable, tooManyConnections, versionNotSupported,
     ]
 }
 

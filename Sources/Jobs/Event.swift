@@ -69,6 +69,10 @@ package enum EventBody {
             json.key("reason")
             json.string(reason)
         }
+        if let effect = job.cancelEffect {
+            json.key("cancel_effect")
+            json.string(effect.rawValue)
+        }
         json.key("version")
         json.int(job.version)
         if let outcome = job.outcome {

@@ -29,6 +29,10 @@ package struct Job: Equatable, Sendable {
     /// How often a station began to hand the deck in.
     package var attempts: Int
     package var cancelRequestedAt: Timestamp?
+    /// What the request to cancel did, as far as it is known.
+    package var cancelEffect: CancelEffect?
+    /// The longest it may run, by the host's word that it runs; then the host is asked to cancel it.
+    package var timeout: Duration?
     package var uncertainPolicy: UncertainPolicy
     /// Spool files that are complete.
     package var outputs: Int
@@ -48,7 +52,8 @@ package struct Job: Equatable, Sendable {
     package init(
         id: JobID, host: HostID, owner: Owner, name: JobName?, held: Bool = false, priority: Int = 0,
         createdAt: Timestamp, notBefore: Timestamp? = nil, notAfter: Timestamp? = nil, correlator: String? = nil,
-        labels: [Label] = [], deck: DeckSummary, uncertainPolicy: UncertainPolicy = .hold
+        labels: [Label] = [], deck: DeckSummary, uncertainPolicy: UncertainPolicy = .hold,
+        timeout: Duration? = nil
     ) {
         self.id = id
         self.host = host
@@ -67,7 +72,20 @@ package struct Job: Equatable, Sendable {
         self.deck = deck
         attempts = 0
         self.uncertainPolicy = uncertainPolicy
+        self.timeout = timeout
         outputs = 0
+    }
+
+    /// When a running job has run for its `timeout`.
+    package var timesOutAt: Timestamp? {
+        guard let timeout, let startedAt else { return nil }
+        return startedAt.advanced(by: timeout)
+    }
+
+    /// It was to be canceled because of its `timeout`.
+    package var hasTimedOut: Bool {
+        guard let end = timesOutAt, let cancelRequestedAt else { return false }
+        return cancelRequestedAt >= end
     }
 
     /// The key under which the host knows this submission (PRIV-RJE's KEY): the same for every attempt.

@@ -41,6 +41,13 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
     /// Jobs whose `notAfter` has passed while they were `held` or `queued`.
     func overdue(at time: Timestamp, limit: Int) async throws(StoreError) -> [JobID]
 
+    /// Running jobs that have run for their `timeout` and are not to be canceled yet.
+    func timedOut(at time: Timestamp, limit: Int) async throws(StoreError) -> [JobID]
+
+    /// What waits for a host, and what waits of an owner: from counts kept with the commits.
+    nonisolated func backlog(of host: HostID) -> Backlog
+    nonisolated func backlog(of owner: Owner) -> Backlog
+
     /// All attempts of a job, oldest first.
     func attempts(of job: JobID) async throws(StoreError) -> [Attempt]
 
@@ -85,6 +92,9 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
 
     /// Whether writes are acknowledged at all; anyone may ask at any time.
     nonisolated var health: StoreHealth { get }
+    /// Whether an operator has stopped sending to a host, kept over restarts.
+    func isDraining(_ host: HostID) async throws(StoreError) -> Bool
+    func setDraining(_ isDraining: Bool, of host: HostID, audit entry: AuditEntry) async throws(StoreError)
 
     /// Whether writes work, for `/readyz`: performs (or has lately performed) a durable write.
     func checkWritable() async throws(StoreError)
@@ -110,6 +120,8 @@ package enum StoreHealth: Equatable, Sendable {
 package enum StoreError: Error, Equatable {
     case noSuchJob(JobID)
     case conflict(JobConflict)
+    /// Another job of ours is the one that the host knows under this number.
+    case hostJobTaken(JobNumber, by: JobID)
     case noSuchFile(JobID, Int)
     /// A stored body does not match its hash or its length.
     case corrupt(what: String)
@@ -173,6 +185,9 @@ package struct Submission: Sendable {
     package var deck: StagedBody
     package var notify: [NotifyRequest]
     package var idempotency: Idempotency?
+    /// What may wait for its host, and what may wait of its owner.
+    package var hostLimits = BacklogLimits()
+    package var ownerLimits = BacklogLimits()
 
     package struct NotifyRequest: Equatable, Sendable {
         package var url: String
@@ -214,6 +229,8 @@ package enum SubmissionResult: Equatable, Sendable {
     case replayed(JobID, answer: [UInt8])
     /// The key is bound to another request.
     case keyReused(JobID)
+    /// Too much waits already; nothing was written.
+    case overLimit(LimitHit)
 }
 
 package struct JobQuery: Equatable, Sendable {

@@ -177,6 +177,7 @@ class Ground:
                           self.ledger_path, *host_folder, *host_arguments], "host ready")
         self.config = os.path.join(folder, "port77.yaml")
         self.config_more = config_more
+        self.host_more = ""  # one more line of the host's configuration
         self.gateway = Server(
             folder, "gateway", lambda port: [PORT77, "serve", "--config", self.config, "--listen", f"127.0.0.1:{port}"],
             "port77 ready")
@@ -194,6 +195,7 @@ hosts:
     password: {{env: PAYROLL_PASSWORD}}
     sessions: {{min: 1, max: 4}}
     answer_seconds: 5
+    {self.host_more}
 webhooks: {{secret: {{env: HOOK_SECRET}}, allow_networks: [127.0.0.0/8]}}
 log: {{level: notice}}
 {self.config_more}""")

@@ -12,15 +12,30 @@ import Wire
 final class Bench: Sendable {
     let host = FakeHost()
     let store: any JobStore
-    let desk: JobDesk
+    /// Time can be moved on.
+    let ahead = Mutex(Duration.zero)
     private let loops: EventLoopGroup
+    private let watch: JobWatch
+    private let rules: Rules
     private let hostID: HostID
+    private let current: Mutex<JobDesk>
     private let running = Mutex<(engine: JobEngine, task: Task<Void, Never>)?>(nil)
 
-    static func run(_ body: (Bench) async throws -> Void) async throws {
+    /// What is configured of the host.
+    struct Rules: Sendable {
+        var cutDeck = CutDeck(.dropped, completedBy: "the last octet", source: "the test")
+        var hasMarkerCard = false
+        var limits = BacklogLimits()
+        var ownerLimits = BacklogLimits()
+    }
+
+    /// The desk of the engine that runs.
+    var desk: JobDesk { current.withLock { $0 } }
+
+    static func run(_ rules: Rules = Rules(), _ body: (Bench) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "port77-engine-\(UUID())").path()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let bench = try await Bench(folder: folder)
+        let bench = try await Bench(folder: folder, rules)
         try await bench.restart()
         do {
             try await body(bench)
@@ -31,23 +46,25 @@ final class Bench: Sendable {
         await bench.close()
     }
 
-    private init(folder: String) async throws {
+    private init(folder: String, _ rules: Rules) async throws {
+        self.rules = rules
         store = try SQLiteStore(folder: folder)
         loops = try EventLoopGroup(count: 1)
         loops.start()
         guard let hostID = HostID("fake") else { throw StationError.closed }
         self.hostID = hostID
-        let watch = JobWatch(store: store, loops: loops)
-        desk = JobDesk(store: store, hosts: [Self.profile(hostID, host)], watch: watch)
+        watch = JobWatch(store: store, loops: loops)
+        current = Mutex(JobDesk(store: store, hosts: [Self.profile(hostID, host, rules)], watch: watch))
     }
 
-    private static func profile(_ id: HostID, _ host: FakeHost) -> HostProfile {
+    private static func profile(_ id: HostID, _ host: FakeHost, _ rules: Rules) -> HostProfile {
         var settings = Pool.Settings()
         settings.firstPause = .milliseconds(1)
         settings.longestPause = .milliseconds(20)
         let pool = StationPool(settings) { _ in host.makeStation() }
         return HostProfile(
-            id: id, protocolName: "fake", address: "nowhere:77", codePage: .ascii, pool: pool,
+            id: id, protocolName: "fake", address: "nowhere:77", codePage: .ascii, cutDeck: rules.cutDeck,
+            hasMarkerCard: rules.hasMarkerCard, limits: rules.limits, pool: pool,
             credential: ContentHash(of: []))
     }
 
@@ -58,9 +75,18 @@ final class Bench: Sendable {
         settings.busyPause = .milliseconds(5)
         settings.pollPause = .milliseconds(50)
         settings.storePause = .milliseconds(50)
+        settings.settlePause = .milliseconds(50)
+        settings.expiryPause = .milliseconds(20)
         var log = Logger(label: "test")
         log.logLevel = .critical
-        let engine = JobEngine(store: store, hosts: [Self.profile(hostID, host)], settings: settings, log: log)
+        let profile = Self.profile(hostID, host, rules)
+        let clock = WallClock { [weak self] in
+            WallClock.system.now().advanced(by: self?.ahead.withLock { $0 } ?? .zero)
+        }
+        let desk = JobDesk(
+            store: store, hosts: [profile], watch: watch, ownerLimits: rules.ownerLimits, clock: clock)
+        current.withLock { $0 = desk }
+        let engine = JobEngine(store: store, hosts: [profile], clock: clock, settings: settings, log: log)
         let task = Task { await engine.run() }
         running.withLock { $0 = (engine, task) }
     }
@@ -83,17 +109,29 @@ final class Bench: Sendable {
     }
 
     func submit(
-        owner: Owner = .local, policy: Job.UncertainPolicy? = nil, notAfter: Timestamp? = nil
+        owner: Owner = .local, policy: Job.UncertainPolicy? = nil, notAfter: Timestamp? = nil,
+        timeout: Duration? = nil, deck: String = "//HELLO JOB\n// EXEC PGM=IEFBR14\n"
     ) async throws -> JobID {
         let profile = try desk.host(named: nil)
         let intake = try await desk.intake(for: profile)
-        try await intake.append(Array("//HELLO JOB\n// EXEC PGM=IEFBR14\n".utf8))
+        try await intake.append(Array(deck.utf8))
         var options = SubmitOptions(owner: owner)
         options.uncertainPolicy = policy
         options.notAfter = notAfter
+        options.timeout = timeout
         let result = try await desk.submit(try await intake.finish(), to: profile, options: options) { _ in [] }
         guard case .created(let job) = result else { throw StationError.closed }
         return job.id
+    }
+
+    /// Looks again and again until `condition` holds.
+    func eventually(_ condition: (Bench) async throws -> Bool) async throws -> Bool {
+        let end = ContinuousClock.now.advanced(by: .seconds(20))
+        while ContinuousClock.now < end {
+            if try await condition(self) { return true }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        return false
     }
 
     func finished(_ id: JobID) async throws -> Job {

@@ -8,6 +8,8 @@ import Wire
 /// A host that lives in memory and fails as it is told; its stations speak the contract of `Station` directly.
 final class FakeHost: Sendable {
     enum Fault: Equatable, Sendable {
+        /// Before the first card.
+        case cutBeforeReading
         /// Before the deck is complete.
         case cutEarly
         /// In the closing window; the host may have taken the deck or not.
@@ -20,6 +22,9 @@ final class FakeHost: Sendable {
         let key: String
         let number: JobNumber
         let deck: [UInt8]
+        var name: String? {
+            String(decoding: deck, as: UTF8.self).dropFirst(2).split(separator: " ").first.map(String.init)
+        }
         var state: HostJob.State = .queued
         var isPurged = false
     }
@@ -32,6 +37,11 @@ final class FakeHost: Sendable {
         var holdsBack = false
         var fetchFaults = 0
         var canceled: [JobNumber] = []
+        var held: [JobNumber] = []
+        /// A job ends by itself before a cancel reaches it.
+        var cancelsTooLate = false
+        /// A deck under a known key is refused, as when it was coded in another way.
+        var keyClashes = false
         var abilities: Abilities = [
             .submissionKey, .jobNumbers, .status, .notices, .cancel, .pulledOutput, .rangedFetch, .dropsCutDecks,
         ]
@@ -57,12 +67,32 @@ final class FakeHost: Sendable {
     /// Runs the job to its end and tells.
     func run(_ number: JobNumber, outcome: Outcome = .completed(0)) {
         report(HostJob(number: number, state: .running))
+        end(number, outcome)
+    }
+
+    func begin(_ number: JobNumber) { report(HostJob(number: number, state: .running)) }
+
+    func end(_ number: JobNumber, _ outcome: Outcome) {
         state.withLock { state in
             for at in state.jobs.indices where state.jobs[at].number == number {
                 state.jobs[at].state = .ended(outcome)
             }
         }
         report(HostJob(number: number, state: .ended(outcome)))
+    }
+
+    /// A job that came from elsewhere, or whose deck lay in a buffer.
+    @discardableResult
+    func add(_ deck: String, _ state: HostJob.State = .queued) -> JobNumber {
+        let job = self.state.withLock { all in
+            let job = HeldJob(
+                key: "-\(all.jobs.count)", number: JobNumber("J\(all.jobs.count + 1)")!, deck: Array(deck.utf8),
+                state: state)
+            all.jobs.append(job)
+            return job
+        }
+        report(HostJob(number: job.number, name: job.name, state: state))
+        return job.number
     }
 
     func forgetEverything() { state.withLock { $0.jobs = [] } }
@@ -109,16 +139,20 @@ final class FakeStation: Station {
         _ deck: PreparedDeck, closing: (@Sendable () async throws -> Void)?
     ) async throws(StationError) -> Receipt {
         try check()
+        let fault = host.state.withLock { $0.faults.isEmpty ? nil : $0.faults.removeFirst() }
+        if fault == .cutBeforeReading {
+            drop(.lineLost("cut before the first card"))
+            throw .notSent("cut before the first card")
+        }
         let octets: [UInt8]
         do { octets = try await deck.read(0, deck.octets) } catch { throw .local("\(error)") }
-        let fault = host.state.withLock { $0.faults.isEmpty ? nil : $0.faults.removeFirst() }
         switch fault {
         case .cutEarly:
             drop(.lineLost("cut early"))
             throw .notSent("cut early")
         case .busy: throw .busy("spool full")
         case .refuse(let reason): throw .refusedDeck(reason: reason)
-        case .cutInClosing, nil: break
+        case .cutInClosing, .cutBeforeReading, nil: break
         }
         do { try await closing?() } catch { throw .notSent("\(error)") }
         if fault == .cutInClosing(taken: false) {
@@ -136,7 +170,8 @@ final class FakeStation: Station {
     private func accept(_ key: String, _ octets: [UInt8]) throws(StationError) -> Receipt {
         let (receipt, shouldRun) = host.state.withLock { state -> (Receipt?, Bool) in
             if state.voided.contains(key) { return (nil, false) }
-            if let known = state.jobs.first(where: { $0.key == key }) {
+            if state.abilities.contains(.submissionKey), let known = state.jobs.first(where: { $0.key == key }) {
+                if state.keyClashes { return (nil, false) }
                 return (Receipt(job: known.number, duplicate: true, purged: known.isPurged), false)
             }
             guard let number = JobNumber("J\(state.jobs.count + 1)") else { return (nil, false) }
@@ -170,7 +205,11 @@ final class FakeStation: Station {
 
     func statusOfAll() async throws(StationError) -> (jobs: [HostJob], complete: Bool) {
         try check()
-        return (host.state.withLock { $0.jobs.map { HostJob(number: $0.number, state: $0.state) } }, true)
+        return (
+            host.state.withLock { state in
+                state.jobs.filter { !$0.isPurged }.map { HostJob(number: $0.number, name: $0.name, state: $0.state) }
+            }, true
+        )
     }
 
     func watchAll() async throws(StationError) { try check() }
@@ -217,13 +256,24 @@ final class FakeStation: Station {
 
     func cancel(_ job: JobNumber) async throws(StationError) -> CancelAnswer {
         try check()
-        host.state.withLock { $0.canceled.append(job) }
-        host.run(job, outcome: .canceled)
-        return .canceled
+        let isLate = host.state.withLock { state in
+            state.canceled.append(job)
+            return state.cancelsTooLate
+        }
+        host.end(job, isLate ? .completed(0) : .canceled)
+        return isLate ? .tooLate : .canceled
     }
 
-    func hold(_ job: JobNumber) async throws(StationError) { throw .lacks("hold") }
-    func release(_ job: JobNumber) async throws(StationError) { throw .lacks("hold") }
+    func hold(_ job: JobNumber) async throws(StationError) {
+        try host.state.withLock { (state) throws(StationError) in
+            guard let known = state.jobs.first(where: { $0.number == job }) else { throw .refused("464 no such job") }
+            if known.state == .running { throw .refused("465 it runs") }
+            state.held.append(job)
+        }
+    }
+    func release(_ job: JobNumber) async throws(StationError) {
+        host.state.withLock { $0.held.removeAll { $0 == job } }
+    }
     func operate(_ command: String) async throws(StationError) -> [String] { throw .lacks("operatorCommands") }
     func ping() async throws(StationError) { try check() }
 

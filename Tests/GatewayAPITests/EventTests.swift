@@ -191,6 +191,22 @@ struct EventTests {
         #expect(empty.json["next_after"]?.int == 99)
     }
 
+    @Test func `pages of all events are the whole sequence, while jobs move`() async throws {
+        let rig = try Rig()
+        for _ in 0..<5 { try await rig.run(try await rig.submit().id) }
+        var seen: [Int] = []
+        var after = 0
+        while true {
+            let page = try await rig.get("/v1/events?limit=4&after=\(after)").json
+            let items = page["items"]?.elements?.compactMap { $0["sequence"]?.int } ?? []
+            if items.isEmpty { break }
+            seen += items.map(Int.init)
+            after = Int(page["next_after"]?.int ?? 0)
+            if seen.count == 8 { _ = try await rig.submit() }
+        }
+        #expect(seen == Array(1...26))
+    }
+
     @Test func `a long poll ends with the first event`() async throws {
         let rig = try Rig()
         _ = try await rig.submit()

@@ -65,6 +65,82 @@ struct IdempotencyTests {
         #expect(try await rig.store.jobs(JobQuery.all).count == 1)
     }
 
+    @Test(arguments: ["", "a b", "a/b", "ä", "\"\"", String(repeating: "k", count: 256)])
+    func `a key that is none is refused, and nothing is stored`(_ key: String) async throws {
+        let rig = try Rig()
+        let answer = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", key))
+        #expect(answer.status == 400)
+        #expect(answer.problem == "idempotency-key-invalid")
+        #expect(try await rig.store.jobs(JobQuery.all).isEmpty)
+    }
+
+    @Test func `the longest key is taken`() async throws {
+        let rig = try Rig()
+        let key = String(repeating: "k", count: 255)
+        #expect(try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", key)).status == 201)
+    }
+
+    @Test func `a host may take jobs with a key only`() async throws {
+        let rig = try Rig(requiresKey: true)
+        let answer = try await rig.post("/v1/jobs", Decks.hello)
+        #expect(answer.status == 400)
+        #expect(answer.problem == "idempotency-key-invalid")
+        #expect(try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "k")).status == 201)
+        #expect(try await rig.call("PUT", "/v1/jobs/other", body: Array(Decks.hello.utf8)).status == 201)
+    }
+
+    @Test func `a key belongs to its owner`() async throws {
+        let rig = try Rig { settings in
+            settings.identify = { request in
+                Caller(owner: request["x-owner"].flatMap { Owner($0) } ?? .local)
+            }
+        }
+        let mine = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "k"))
+        let theirs = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "k"), ("X-Owner", "other"))
+        #expect(theirs.status == 201)
+        #expect(theirs["idempotency-replayed"] == nil)
+        #expect(mine.id != theirs.id)
+    }
+
+    @Test func `PUT with If-None-Match makes a job once and says so`() async throws {
+        let rig = try Rig()
+        let body = Array(Decks.hello.utf8)
+        let first = try await rig.call("PUT", "/v1/jobs/once", [("If-None-Match", "*")], body: body)
+        let again = try await rig.call("PUT", "/v1/jobs/once", [("If-None-Match", "*")], body: body)
+        #expect(first.status == 201)
+        #expect(again.status == 412)
+        #expect(again.json["job"]?.string == first["location"])
+    }
+
+    @Test func `a repeat is answered although nothing more may wait`() async throws {
+        let rig = try Rig(limits: BacklogLimits(jobs: 1))
+        let first = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "k"))
+        let again = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "k"))
+        let new = try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "new"))
+        #expect(again["idempotency-replayed"] == "true")
+        #expect(again.id == first.id)
+        #expect(new.status == 503)
+        // Shed load leaves no trace: the key can be used again.
+        try await rig.commit(.cancel, try #require(first.id))
+        #expect(try await rig.post("/v1/jobs", Decks.hello, ("Idempotency-Key", "new")).status == 201)
+    }
+
+    @Test func `what waits is bounded, with a problem that says when to come again`() async throws {
+        let rig = try Rig(limits: BacklogLimits(jobs: 2), ownerLimits: BacklogLimits(octets: 400))
+        #expect(try await rig.post("/v1/jobs", Decks.hello).status == 201)
+        let large = Decks.hello + String(repeating: "//* A COMMENT\n", count: 40)
+        let quota = try await rig.post("/v1/jobs", large)
+        #expect(quota.status == 429)
+        #expect(quota.problem == "quota-exceeded")
+        #expect((1...3600).contains(Int(quota["retry-after"] ?? "") ?? 0))
+        #expect(try await rig.post("/v1/jobs", Decks.hello).status == 201)
+        let full = try await rig.post("/v1/jobs", Decks.hello)
+        #expect(full.status == 503)
+        #expect(full.problem == "queue-full")
+        #expect((1...3600).contains(Int(full["retry-after"] ?? "") ?? 0))
+        #expect(full.json["retryable"] == .bool(true))
+    }
+
     @Test func `a refused request leaves its key free`() async throws {
         let rig = try Rig()
         #expect(try await rig.post("/v1/jobs", Decks.broken, ("Idempotency-Key", "k")).status == 422)

@@ -23,12 +23,17 @@ final class Rig: Sendable {
 
     var base: String { "http://\(address)" }
 
-    init(hosts: [String] = ["demo"], settings change: (inout GatewaySettings) -> Void = { _ in }) throws {
+    init(
+        hosts: [String] = ["demo"], limits: BacklogLimits = BacklogLimits(),
+        ownerLimits: BacklogLimits = BacklogLimits(), requiresKey: Bool = false,
+        settings change: (inout GatewaySettings) -> Void = { _ in }
+    ) throws {
         folder = NSTemporaryDirectory() + "port77-api-\(UUID().uuidString)"
         store = try SQLiteStore(folder: folder)
-        let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0) }
+        let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0, limits, requiresKey) }
         desk = JobDesk(
-            store: store, hosts: profiles, watch: JobWatch(store: store, loops: TestLoops.group))
+            store: store, hosts: profiles, watch: JobWatch(store: store, loops: TestLoops.group),
+            ownerLimits: ownerLimits)
         var settings = GatewaySettings()
         settings.assets = Assets(folder: Self.root + "/public")
         settings.openAPI = Array("{\"openapi\":\"3.1.0\"}".utf8)
@@ -55,11 +60,12 @@ final class Rig: Sendable {
 
     static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
 
-    private static func profile(_ id: HostID) -> HostProfile {
+    private static func profile(_ id: HostID, _ limits: BacklogLimits, _ requiresKey: Bool) -> HostProfile {
         let pool = StationPool(Pool.Settings(min: 1, max: 2)) { _ in FakeStation() }
         return HostProfile(
             id: id, protocolName: "priv-rje", address: "rje.example:77", codePage: .cp037,
-            mostDeckOctets: 1024 * 1024, pool: pool, credential: ContentHash(of: []))
+            mostDeckOctets: 1024 * 1024, requiresKey: requiresKey, limits: limits, pool: pool,
+            credential: ContentHash(of: []))
     }
 
     // MARK: what a host would do

@@ -8,6 +8,7 @@ import Testing
         .returned(reason: "line lost"), .lostInClosing(evidence: "cut"), .refused(reason: "NOTALLOWED"), .running,
         .printing, .finished(.completed(4)), .cancel, .expire, .abandon(reason: "given up"),
         .purge(reason: nil),
+        .cancelAnswered(.tooLate), .timeOut, .heldAtHost, .releasedAtHost, .decided(.abandon, by: "me"),
     ]
 
     struct Key: Hashable {
@@ -38,15 +39,18 @@ import Testing
         row(.expire, [.held, .queued], .expired)
         row(.abandon(reason: ""), [.uncertain], .failed)
         row(.purge(reason: ""), [.completed, .failed, .rejected, .canceled, .expired], .purged)
+        row(.decided(.abandon, by: ""), [.uncertain], .failed)
         return table
     }()
     static let noted: Set<Key> = [
         Key(.wait(reason: nil), .queued), Key(.wait(reason: nil), .uncertain), Key(.cancel, .sending),
         Key(.cancel, .uncertain), Key(.cancel, .submitted), Key(.cancel, .running), Key(.cancel, .printing),
+        Key(.cancelAnswered(.tooLate), .submitted), Key(.cancelAnswered(.tooLate), .running),
+        Key(.cancelAnswered(.tooLate), .printing), Key(.timeOut, .running), Key(.heldAtHost, .submitted),
     ]
     static let nothing: Set<Key> = [
         Key(.hold, .held), Key(.release, .queued), Key(.running, .running), Key(.printing, .printing),
-        Key(.cancel, .canceled),
+        Key(.cancel, .canceled), Key(.releasedAtHost, .submitted), Key(.releasedAtHost, .running),
     ]
 
     @Test(arguments: actions, JobState.allCases)
@@ -90,6 +94,56 @@ import Testing
         var job = sample(.printing)
         #expect(try job.apply(.finished(outcome), at: later) == .entered(state))
         #expect(job.outcome == outcome)
+    }
+
+    @Test(arguments: [
+        (JobAction.Decision.adopt(JobNumber("J7")!), JobState.submitted), (.resend, .queued), (.abandon, .failed),
+    ])
+    func `a decision settles an uncertain job`(_ decision: JobAction.Decision, _ state: JobState) throws {
+        var job = sample(.uncertain)
+        #expect(try job.apply(.decided(decision, by: "operator"), at: later) == .entered(state))
+        #expect(job.hostJob == (state == .submitted ? JobNumber("J7") : nil))
+        #expect(job.reason?.contains("operator") == true)
+    }
+
+    @Test(arguments: [
+        (JobAction.decided(.resend, by: "me"), CancelEffect.removedBeforeSend),
+        (.decided(.abandon, by: "me"), .requestedAtHost), (.abandon(reason: "policy"), .requestedAtHost),
+        (.returned(reason: "not there"), .removedBeforeSend),
+    ])
+    func `an uncertain job that was canceled ends canceled`(_ action: JobAction, _ effect: CancelEffect) throws {
+        var job = sample(.uncertain)
+        #expect(try job.apply(.cancel, at: later) == .noted)
+        #expect(job.cancelEffect == .requestedAtHost)
+        #expect(try job.apply(action, at: later) == .entered(.canceled))
+        #expect(job.outcome == .canceled)
+        #expect(job.cancelEffect == effect)
+    }
+
+    @Test(arguments: [
+        (Outcome.canceled, CancelEffect.requestedAtHost), (.completed(0), .tooLate), (.jclError, .tooLate),
+    ])
+    func `the end says whether a cancel came in time`(_ outcome: Outcome, _ effect: CancelEffect) throws {
+        var job = sample(.running)
+        _ = try job.apply(.cancel, at: later)
+        _ = try job.apply(.finished(outcome), at: later)
+        #expect(job.cancelEffect == effect)
+    }
+
+    @Test func `a job that ran too long says so in its end, a canceled one does not`() throws {
+        var job = sample(.submitted)
+        job.timeout = .seconds(30)
+        _ = try job.apply(.running, at: later)
+        #expect(job.timesOutAt == later.advanced(by: .seconds(30)))
+        var byHand = job
+        _ = try job.apply(.timeOut, at: later.advanced(by: .seconds(31)))
+        #expect(job.reason == "ran longer than its timeout of 30 s; the host is asked to cancel it")
+        _ = try job.apply(.printing, at: later.advanced(by: .seconds(32)))
+        _ = try job.apply(.finished(.canceled), at: later.advanced(by: .seconds(33)))
+        #expect(job.reason == "ran longer than its timeout of 30 s")
+        _ = try byHand.apply(.cancel, at: later.advanced(by: .seconds(3)))
+        _ = try byHand.apply(.finished(.canceled), at: later.advanced(by: .seconds(33)))
+        #expect(byHand.reason == nil)
     }
 
     @Test func `return codes are spelled as z/OSMF spells them`() {

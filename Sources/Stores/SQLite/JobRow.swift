@@ -12,7 +12,7 @@ extension StoredJob {
         row, id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code, outcome_abend, \
         outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at, started_at, ended_at, \
         not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash, deck_form, attempts, \
-        cancel_requested_at, uncertain_policy, outputs
+        cancel_requested_at, uncertain_policy, outputs, timeout, cancel_effect
         """
 
     /// The columns again, for a query in which `jobs` is called `j`.
@@ -35,7 +35,8 @@ extension StoredJob {
             deck: DeckSummary(
                 octets: row.int(24), cards: row.int(25), hash: try row.hash(26),
                 form: try row.require(DeckForm(rawValue: row.text(27)), "a deck form")),
-            uncertainPolicy: try row.require(Job.UncertainPolicy(rawValue: row.text(30)), "a policy"))
+            uncertainPolicy: try row.require(Job.UncertainPolicy(rawValue: row.text(30)), "a policy"),
+            timeout: row.optionalInt(32).map { .microseconds($0) })
         job.state = try row.require(JobState(rawValue: row.text(5)), "a job state")
         job.reason = row.optionalText(6)
         job.hostJob = try row.optionalText(7).map { try row.require(JobNumber($0), "a job number") }
@@ -52,14 +53,17 @@ extension StoredJob {
         job.attempts = row.int(28)
         job.cancelRequestedAt = row.optionalTime(29)
         job.outputs = row.int(31)
+        job.cancelEffect = try row.optionalText(33).map {
+            try row.require(CancelEffect(rawValue: $0), "a cancel effect")
+        }
     }
 
     static let insert = """
         INSERT INTO jobs (id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code,
             outcome_abend, outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at,
             started_at, ended_at, not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash,
-            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed)
-        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed, timeout, cancel_effect)
+        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
         """
 
     static func insertValues(_ job: Job) -> [SQLValue] {
@@ -73,7 +77,7 @@ extension StoredJob {
             .time(job.notBefore), .time(job.notAfter), .optional(job.correlator), .text(Labels.encode(job.labels)),
             .int(job.deck.octets), .int(job.deck.cards), .hash(job.deck.hash), .text(job.deck.form.rawValue),
             .int(job.attempts), .time(job.cancelRequestedAt), .text(job.uncertainPolicy.rawValue), .int(job.outputs),
-            .int(delayed(job)),
+            .int(delayed(job)), .optional(job.timeout.map(microseconds)), .optional(job.cancelEffect?.rawValue),
         ]
     }
 
@@ -81,7 +85,8 @@ extension StoredJob {
     static let update = """
         UPDATE jobs SET state = ?, reason = ?, host_job = ?, outcome_kind = ?, outcome_return_code = ?,
             outcome_abend = ?, outcome_text = ?, outcome_matched_by = ?, version = ?, changed_at = ?, submitted_at = ?,
-            started_at = ?, ended_at = ?, attempts = ?, cancel_requested_at = ?, outputs = ?, delayed = ?
+            started_at = ?, ended_at = ?, attempts = ?, cancel_requested_at = ?, outputs = ?, delayed = ?,
+            cancel_effect = ?, times_out_at = ?
         WHERE row = ?
         """
 
@@ -91,8 +96,19 @@ extension StoredJob {
             .optional(job.outcome?.kind.rawValue), .optional(job.outcome?.returnCode),
             .optional(job.outcome?.abend), .optional(job.outcome?.text), .optional(job.outcome?.matchedBy),
             .int(job.version), .time(job.changedAt), .time(job.submittedAt), .time(job.startedAt), .time(job.endedAt),
-            .int(job.attempts), .time(job.cancelRequestedAt), .int(job.outputs), .int(Self.delayed(job)), .int(row),
+            .int(job.attempts), .time(job.cancelRequestedAt), .int(job.outputs), .int(Self.delayed(job)),
+            .optional(job.cancelEffect?.rawValue), .time(Self.timesOutAt(job)), .int(row),
         ]
+    }
+
+    /// Only while it can still time out: the index holds nothing else.
+    private static func timesOutAt(_ job: Job) -> Timestamp? {
+        job.state == .running && job.cancelRequestedAt == nil ? job.timesOutAt : nil
+    }
+
+    private static func microseconds(_ duration: Duration) -> Int {
+        let (seconds, fraction) = duration.components
+        return Int(clamping: seconds) * 1_000_000 + Int(fraction / 1_000_000_000_000)
     }
 
     private static func delayed(_ job: Job) -> Int {

@@ -112,6 +112,7 @@ enum Queries {
         "dueDeliveries": dueDeliveries, "delivery": delivery, "nextDelivery": nextDelivery,
         "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery, "recordExtra": recordExtra,
         "deliveryState": deliveryState,
+        "timedOut": timedOut, "jobWithNumber": jobWithNumber,
         "audit": audit, "auditOfSubject": auditOfSubject,
     ].merging(ofEndpoints) { $1 }
 }

@@ -45,6 +45,7 @@ extension WriteTransaction {
             }
             if let bound { return bound }
         }
+        if let hit = limitHit(by: submission) { return .overLimit(hit) }
         let stored = try insert(job)
         try run(
             "INSERT INTO decks (job, hash, octets, body) VALUES (?, ?, ?, ?)",
@@ -76,6 +77,7 @@ extension WriteTransaction {
         let previous = stored.job
         var effect = JobEffect.nothing
         if let action = change.action {
+            if case .decided(.adopt(let number), _) = action { try checkFree(number, on: stored.job.host) }
             do {
                 effect = try stored.job.apply(action, at: change.at)
             } catch {

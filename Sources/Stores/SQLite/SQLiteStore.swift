@@ -227,6 +227,7 @@ extension StoreMemory.Contents {
             }
             return Never?.none
         }
+        backlogs = try .counted(on: connection)
         _ = try connection.rows(Queries.activeJobEndpoints, []) { row in
             jobEndpoints[row.int64(3), default: []].append(
                 StoredEndpoint(

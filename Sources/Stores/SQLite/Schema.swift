@@ -12,6 +12,7 @@ enum Schema {
         migrator.registerMigration("unclaimed") { try $0.execute(sql: unclaimed) }
         migrator.registerMigration("endpoints") { try $0.execute(sql: endpoints) }
         migrator.registerMigration("retention") { try $0.execute(sql: retention) }
+        migrator.registerMigration("flow") { try $0.execute(sql: flow) }
         return migrator
     }()
 

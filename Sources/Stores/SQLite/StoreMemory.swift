@@ -37,6 +37,7 @@ final class StoreMemory: Sendable {
         var jobs = RecentJobs()
         var jobCounts: [CountKey: Int] = [:]
         var deliveryCounts: [DeliveryState: Int] = [:]
+        var backlogs: [BacklogKey: Backlog] = [:]
         var lastSequence: Int64 = 0
         /// Decks and print-out, by owner.
         var storedOctets: [String: Int] = [:]
@@ -77,6 +78,7 @@ final class StoreMemory: Sendable {
             for (id, stored) in transaction.jobs { contents.jobs.put(stored, as: id) }
             for (owner, change) in transaction.storedOctets { contents.storedOctets[owner, default: 0] += change }
             for (key, change) in transaction.jobCounts { contents.jobCounts[key, default: 0] += change }
+            for (key, change) in transaction.backlogs { contents.backlogs.add(change, to: key) }
             for (state, change) in transaction.deliveryCounts { contents.deliveryCounts[state, default: 0] += change }
             contents.lastSequence = transaction.lastSequence
             for (row, endpoints) in transaction.newEndpoints { contents.jobEndpoints[row, default: []] += endpoints }

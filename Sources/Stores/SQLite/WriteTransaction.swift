@@ -5,7 +5,7 @@ import Synchronization
 /// is dropped and leaves nothing, no gap in the sequence either.
 final class WriteTransaction {
     private let connection: SQLConnection
-    private let memory: StoreMemory
+    let memory: StoreMemory
 
     /// Statements that changed something: an operation that fails before its first one has harmed nobody.
     private(set) var writes = 0
@@ -14,6 +14,7 @@ final class WriteTransaction {
     private(set) var jobs: [JobID: StoredJob?] = [:]
     private(set) var storedOctets: [String: Int] = [:]
     private(set) var jobCounts: [StoreMemory.CountKey: Int] = [:]
+    private(set) var backlogs: [BacklogKey: Backlog] = [:]
     private(set) var deliveryCounts: [DeliveryState: Int] = [:]
     private(set) var newEndpoints: [Int64: [StoredEndpoint]] = [:]
     /// Endpoints of jobs that take nothing any more, by job row.
@@ -123,6 +124,16 @@ final class WriteTransaction {
 
     private func count(_ job: Job, by change: Int) {
         jobCounts[.init(host: job.host.description, state: job.state), default: 0] += change
+        guard job.state == .held || job.state == .queued else { return }
+        for key in BacklogKey.keys(of: job) {
+            backlogs.add(Backlog(jobs: change, octets: change * job.deck.octets), to: key)
+        }
+    }
+
+    /// As this transaction sees it.
+    func backlog(_ key: BacklogKey) -> Backlog {
+        let kept = memory.contents.withLock { $0.backlogs[key] ?? Backlog() }
+        return backlogs[key].map { kept + $0 } ?? kept
     }
 
     func countDelivery(_ state: DeliveryState, by change: Int = 1) { deliveryCounts[state, default: 0] += change }

@@ -19,9 +19,14 @@ struct Status: ParsableCommand {
         guard let job = answer.json else { return }
         for name in [
             "id", "host", "name", "host_job", "state", "reason", "position", "created_at", "submitted_at", "started_at",
-            "ended_at", "attempts",
+            "ended_at", "attempts", "timeout", "cancel_effect",
         ] {
             if let value = job[name] { print("\(padded(name, 13))\(words(value))") }
+        }
+        if let attempt = job["uncertain"] {
+            print(
+                "\(padded("seen", 13))\(attempt["phase"].map(words) ?? "") over \(attempt["session"].map(words) ?? ""): "
+                    + (attempt["evidence"].map(words) ?? "nothing"))
         }
         if let text = job["outcome"]?["text"]?.string { print("\(padded("outcome", 13))\(text)") }
         for file in job["outputs"]?.elements ?? [] {

@@ -39,6 +39,18 @@ struct Submit: ParsableCommand {
     @Option(help: "Makes a repeat of this command find the same job.")
     var idempotencyKey: String?
 
+    @Option(help: "Not sent before this time, as 2026-01-31T12:00:00Z.")
+    var notBefore: String?
+
+    @Option(help: "Expires when it was not sent before this time.")
+    var notAfter: String?
+
+    @Option(help: "Seconds of running after which the host is asked to cancel it.")
+    var runLimit: Int?
+
+    @Option(help: "What to do when nobody can tell whether the host has it: hold, resubmit or abandon.")
+    var onUncertain: String?
+
     @Flag(help: "Wait for the end of the job.")
     var wait = false
 
@@ -58,7 +70,8 @@ struct Submit: ParsableCommand {
         }
         var items: [(String, String?)] = [
             ("host", host), ("name", name), ("correlator", correlator), ("priority", priority.map(String.init)),
-            ("hold", hold ? "true" : nil),
+            ("hold", hold ? "true" : nil), ("not_before", notBefore), ("not_after", notAfter),
+            ("timeout", runLimit.map(String.init)), ("on_uncertain", onUncertain),
         ]
         items += notify.map { ("notify", $0) }
         for pair in label {

@@ -16,6 +16,8 @@ struct Configuration: Equatable, Sendable {
     var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400)])
     var log = Log()
     var grace = Duration.seconds(30)
+    /// What may wait of one owner.
+    var ownerLimits = BacklogLimits()
 
     struct Host: Equatable, Sendable {
         var id: HostID
@@ -30,6 +32,10 @@ struct Configuration: Equatable, Sendable {
         var longestCard = 80
         var uncertainPolicy = Job.UncertainPolicy.hold
         var answerLimit = Duration.seconds(60)
+        /// What may wait for the host.
+        var limits = BacklogLimits()
+        var hasMarkerCard = false
+        var requiresKey = false
     }
 
     struct TLS: Equatable, Sendable {

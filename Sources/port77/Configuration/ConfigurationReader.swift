@@ -1,5 +1,6 @@
 import Jobs
 import Lines
+import Stores
 import Webhooks
 import Wire
 import Yams
@@ -35,7 +36,10 @@ struct ConfigurationReader {
     }
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
-        let known = ["listen", "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds"]
+        let known = [
+            "listen", "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds",
+            "owner_limits",
+        ]
         guard let members = members(of: root, named: "the file", known: known) else { return }
         if let node = members["listen"], let text = string(node, "listen") {
             if text.contains(":") {
@@ -67,6 +71,9 @@ struct ConfigurationReader {
         } else {
             fault(root, "hosts is missing; name at least one host with id, protocol, address, user and password")
         }
+        if let node = members["owner_limits"] {
+            configuration.ownerLimits = readLimits(node, "owner_limits", ofOwner: true)
+        }
         if let node = members["webhooks"] { readWebhooks(node, into: &configuration.webhooks) }
         if let node = members["retention"] { readRetention(node, into: &configuration.retention) }
         if let node = members["log"] { readLog(node, into: &configuration.log) }
@@ -75,7 +82,7 @@ struct ConfigurationReader {
     private mutating func readHost(_ node: Node) -> Configuration.Host? {
         let known = [
             "id", "protocol", "address", "tls", "user", "password", "sessions", "code_page", "longest_card",
-            "on_uncertain", "answer_seconds",
+            "on_uncertain", "answer_seconds", "limits", "marker_card", "require_key",
         ]
         let kind = protocolName(of: node)
         let more = kind == .rfc407 ? Self.rfc407Members : kind == .netrjs ? Self.netrjsMembers : []
@@ -132,6 +139,9 @@ struct ConfigurationReader {
         if let seconds = members["answer_seconds"], let limit = number(seconds, "answer_seconds", 1...3600) {
             host?.answerLimit = .seconds(limit)
         }
+        if let limits = members["limits"] { host?.limits = readLimits(limits, "limits") }
+        if let marker = members["marker_card"], let isOn = flag(marker, "marker_card") { host?.hasMarkerCard = isOn }
+        if let key = members["require_key"], let isOn = flag(key, "require_key") { host?.requiresKey = isOn }
         if let policy = members["on_uncertain"], let name = string(policy, "on_uncertain") {
             if let known = Job.UncertainPolicy(rawValue: name) {
                 host?.uncertainPolicy = known
@@ -274,6 +284,22 @@ struct ConfigurationReader {
             return nil
         }
         return value
+    }
+
+    private mutating func flag(_ node: Node, _ name: String) -> Bool? {
+        if node.bool == nil { fault(node, "\(name) is true or false") }
+        return node.bool
+    }
+
+    private mutating func readLimits(_ node: Node, _ name: String, ofOwner: Bool = false) -> BacklogLimits {
+        let known = ["waiting_jobs", "waiting_octets"] + (ofOwner ? ["stored_octets"] : [])
+        guard let members = members(of: node, named: name, known: known) else {
+            return BacklogLimits()
+        }
+        return BacklogLimits(
+            jobs: members["waiting_jobs"].flatMap { number($0, "waiting_jobs", 1...1_000_000_000) },
+            octets: members["waiting_octets"].flatMap { number($0, "waiting_octets", 1...1_000_000_000_000_000) },
+            stored: members["stored_octets"].flatMap { number($0, "stored_octets", 1...1_000_000_000_000_000) })
     }
 
     mutating func fault(_ node: Node, _ words: String) {

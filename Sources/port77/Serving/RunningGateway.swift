@@ -44,7 +44,8 @@ final class RunningGateway: Sendable {
             hosts.append(try await Self.profile(host, loops, store, secret, environment, log))
         }
         let watch = JobWatch(store: store, loops: loops)
-        let desk = JobDesk(store: store, hosts: hosts, watch: watch)
+        let desk = JobDesk(store: store, hosts: hosts, watch: watch, ownerLimits: configuration.ownerLimits)
+        for host in hosts where try await store.isDraining(host.id) { host.pool.drain() }
         engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, log: log)
 
         var hooks = try Self.hooks(configuration.webhooks, environment, secret)
@@ -142,7 +143,8 @@ final class RunningGateway: Sendable {
         let events = HostEvents(host: id, store: store, credential: credential, log: log)
         return HostProfile(
             id: id, protocolName: host.speaks.name.rawValue, address: host.address.description, codePage: host.codePage,
-            longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, dropsCutDecks: true,
+            longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
+            hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits,
             pool: StationPool(
                 pool, refused: refusal?.credential == credential ? refusal?.reason : nil,
                 changed: { await events.changed($0) }

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Wire
+
+struct Hosts: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look after the hosts of a running gateway.",
+        subcommands: [ListHosts.self, Drain.self, Resume.self], defaultSubcommand: ListHosts.self)
+
+    struct ListHosts: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "One line a host: state, sessions, jobs.",
+            discussion: "Example:  port77 hosts")
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let answer = try client.ask("GET", "/v1/hosts")
+            if client.json {
+                printOctets(answer.body + [0x0A])
+                return
+            }
+            for host in answer.json?["items"]?.elements ?? [] { print(Hosts.line(host)) }
+        }
+    }
+
+    struct Drain: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Send nothing more to a host; what it has is followed to its end.",
+            discussion: "It stays so over restarts, until resumed.  Example:  port77 hosts drain payroll")
+
+        @Argument(help: "The host's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws { try client.show("drain", of: id) }
+    }
+
+    struct Resume: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Send to a drained host again.", discussion: "Example:  port77 hosts resume payroll")
+
+        @Argument(help: "The host's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws { try client.show("resume", of: id) }
+    }
+
+    fileprivate static func line(_ host: JSONValue) -> String {
+        let jobs = (host["jobs"]?.members ?? []).map { "\($0.name) \($0.value.int ?? 0)" }.joined(separator: ", ")
+        let state = (host["state"]?.string ?? "") + (host["draining"] == .bool(true) ? ", drained" : "")
+        return [
+            host["id"]?.string ?? "", host["protocol"]?.string ?? "", host["address"]?.string ?? "", state,
+            "sessions \(host["pool"]?["sessions_up"]?.int ?? 0)/\(host["pool"]?["sessions_limit"]?.int ?? 0)",
+            jobs.isEmpty ? "no jobs" : jobs,
+        ].joined(separator: "  ")
+    }
+}
+
+extension ClientOptions {
+    fileprivate func show(_ action: String, of host: String) throws {
+        let answer = try ask("POST", "/v1/hosts/\(percentEncoded(host))/\(action)")
+        if json {
+            printOctets(answer.body + [0x0A])
+        } else if let host = answer.json {
+            print(Hosts.line(host))
+        }
+    }
+}
