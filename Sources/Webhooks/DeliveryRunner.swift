@@ -52,6 +52,7 @@ package final class DeliveryRunner: Sendable {
     let sender: Sender
     let signatory: Signatory
     let state: Locked<State>
+    let urls = Locked<[String: Result<WebhookURL, RefusedURL>]>([:])
     let fetchWanted = Signal()
     let dispatchWanted = Signal()
     let recordWanted = Signal()

@@ -62,7 +62,8 @@ final class Transfer {
         set(CURLOPT_NOSIGNAL, 1)
         set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
         set(CURLOPT_HTTP09_ALLOWED, 0)
-        set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        // HTTP/2 where the receiver chooses it in the TLS handshake; in the clear nobody is asked.
+        set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
         set(CURLOPT_HTTP_CONTENT_DECODING, 0)
         set(CURLOPT_PIPEWAIT, 0)
         set(CURLOPT_TIMEOUT_MS, settings.timeout.wholeMilliseconds)
