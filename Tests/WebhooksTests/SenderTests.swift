@@ -147,7 +147,7 @@ struct Hostile: Sendable, CustomTestStringConvertible {
         let receiver = try Receiver(script: hostile.script)
         var settings = quickSender()
         // Only who makes us wait needs a short limit; a busy machine may keep the others waiting.
-        if hostile.result != "timeout" { settings.timeout = .seconds(25) }
+        if hostile.failure != .timeout { settings.timeout = .seconds(25) }
         let sender = try Sender(settings: settings, filter: loopbackGuard().filter)
         let began = ContinuousClock.now
         let result = await sender.send(try request(receiver.url))
