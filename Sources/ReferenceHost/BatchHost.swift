@@ -16,6 +16,7 @@ package final class BatchHost: Sendable {
         let batch: BatchSystem
         let server: RJEServer
         let netrjs: NETRJSServer?
+        let rfc407: RFC407Server?
         let loops: EventLoopGroup
     }
 
@@ -38,7 +39,10 @@ package final class BatchHost: Sendable {
             let netrjs = try settings.netrjs.map { netrjs throws(LineError) in
                 try NETRJSServer(netrjs, users: settings.users, batch: batch, loops: loops.loops)
             }
-            parts.withLock { $0 = Parts(batch: batch, server: server, netrjs: netrjs, loops: loops) }
+            let rfc407 = try settings.rfc407.map { own throws(LineError) in
+                try RFC407Server(settings, own, batch: batch, loops: loops.loops)
+            }
+            parts.withLock { $0 = Parts(batch: batch, server: server, netrjs: netrjs, rfc407: rfc407, loops: loops) }
             return server.address
         } catch {
             await loops.stopAndWait()
@@ -53,6 +57,7 @@ package final class BatchHost: Sendable {
             group.addTask { await parts.batch.run() }
             group.addTask { await parts.server.run() }
             group.addTask { await parts.netrjs?.run() }
+            group.addTask { await parts.rfc407?.run() }
         }
         await parts.batch.close()
         await parts.loops.stopAndWait()
@@ -64,9 +69,12 @@ package final class BatchHost: Sendable {
         guard let parts = parts.withLock({ $0 }) else { return }
         await parts.server.stop()
         await parts.netrjs?.stop()
+        await parts.rfc407?.stop()
         parts.batch.stop()
     }
 
+    /// Where RFC 407 is served; nil before `start`, and when it is not.
+    package var rfc407Address: SocketAddress? { parts.withLock { $0?.rfc407?.address } }
     /// The queue and the spool; nil before `start`.
     package var batch: BatchSystem? { parts.withLock { $0?.batch } }
     /// Where terminals make contact, in the order of the settings; nil when NETRJS is not served.

@@ -39,6 +39,9 @@ extension RFC407.HostMachine {
 
     private mutating func obeyReady(_ command: RFC407.Command, _ actions: inout [Action]) {
         guard let user = session?.user else { return }
+        if let file = command.destination, let complaint = complaint(file) {
+            return say(complaint, &actions)
+        }
         let okay = RFC407.Reply(200, "OK")
         switch command {
         case .reinit:
@@ -75,8 +78,8 @@ extension RFC407.HostMachine {
             say(okay, &actions)
         case .input(let file): beginInput(file, user, &actions)
         case .abortInput:
-            let isRunning = input != .none
-            stopInput(&actions)
+            let isRunning = if case .closing = input { false } else { input != .none }
+            if isRunning { stopInput(&actions) }
             say(isRunning ? RFC407.Reply(201, "Input aborted") : RFC407.Reply(202, "Nothing to abort"), &actions)
         case .change, .transmission, .status, .cancel, .alter:
             wait()
@@ -101,5 +104,31 @@ extension RFC407.HostMachine {
         lastInput += 1
         input = .opening(lastInput)
         actions.append(.beginInput(lastInput, source, session.settings, user: user))
+    }
+
+    private func complaint(_ file: RFC407.FileID) -> RFC407.Reply? {
+        let host: RFC407.HostField?
+        switch file {
+        case .socket(let field, port: _, _): host = field
+        case .path(let field, _, pathname: _):
+            host = field
+            if !configuration.hasFTP { return RFC407.Reply(506, "No FTP here: name a socket") }
+        }
+        if case .number(let number)? = host, number < 256, !configuration.hostNumbers.contains(number) {
+            return RFC407.Reply(501, "Host \(number) is not known here")
+        }
+        return nil
+    }
+}
+
+extension RFC407.Command {
+    /// The file that the command names, and to which a connection may be made.
+    fileprivate var destination: RFC407.FileID? {
+        switch self {
+        case .inPath(let file), .input(let file?), .out(file: _, .send(let file, keeps: _)),
+            .change(job: _, file: _, .send(let file, keeps: _)), .transmission(_, count: _, .place(let file)):
+            file
+        default: nil
+        }
     }
 }

@@ -21,10 +21,15 @@ extension RFC407 {
             package var hidesPasswords: Bool
             /// For people who type with `nc`: a bare LF ends a line.
             package var endsAtLineFeed: Bool
+            /// Numbers of ARPANET hosts that are translated; others up to 255 are an error.
+            package var hostNumbers: Set<UInt32>
+            /// Whether paths are possible. If not, they are answered 506.
+            package var hasFTP: Bool
 
             package init(
                 greeting: String, logOnLimit: Duration = .seconds(180), mostLogOnFailures: Int = 3,
-                idle: Duration = .seconds(1800), hidesPasswords: Bool = false, endsAtLineFeed: Bool = false
+                idle: Duration = .seconds(1800), hidesPasswords: Bool = false, endsAtLineFeed: Bool = false,
+                hostNumbers: Set<UInt32> = [], hasFTP: Bool = true
             ) {
                 self.greeting = greeting
                 self.logOnLimit = logOnLimit
@@ -32,6 +37,8 @@ extension RFC407 {
                 self.idle = idle
                 self.hidesPasswords = hidesPasswords
                 self.endsAtLineFeed = endsAtLineFeed
+                self.hostNumbers = hostNumbers
+                self.hasFTP = hasFTP
             }
         }
 
@@ -59,6 +66,8 @@ extension RFC407 {
             case inputOpened(Int)
             /// 440 to 442.
             case inputRefused(Int, Reply)
+            /// The deck is complete and being made safe: ABORT comes too late.
+            case inputClosing(Int)
             /// The stream is over; the last 260, a 460, 461 or whatever else is to be told of it.
             case inputEnded(Int, [Reply])
             /// Anything told unasked: 0xx, 260 to 262, 443 to 445, 462, 463, 466, 507 to 512.
@@ -94,7 +103,7 @@ extension RFC407 {
             var inPath: FileID?
         }
 
-        enum Input: Equatable, Sendable { case none, opening(Int), reading(Int) }
+        enum Input: Equatable, Sendable { case none, opening(Int), reading(Int), closing(Int) }
 
         package let configuration: Configuration
         var telnet = Telnet()
@@ -170,8 +179,11 @@ extension RFC407 {
                 }
             case .inputRefused(let number, let reply):
                 if input == .opening(number) { inputOver([reply], &actions) }
+            case .inputClosing(let number): if input == .reading(number) { input = .closing(number) }
             case .inputEnded(let number, let replies):
-                if input == .opening(number) || input == .reading(number) { inputOver(replies, &actions) }
+                if [.opening(number), .reading(number), .closing(number)].contains(input) {
+                    inputOver(replies, &actions)
+                }
             case .notice(let reply): say(reply, &actions)
             case .jobsPending(let isPending): hasPendingJobs = isPending
             case .shutDown: finish(Reply(436, "Shutting down"), .shutdown, &actions)
@@ -200,7 +212,7 @@ extension RFC407 {
 
         mutating func stopInput(_ actions: inout [Action]) {
             switch input {
-            case .none: break
+            case .none, .closing: break
             case .opening(let number), .reading(let number): actions.append(.abortInput(number))
             }
             input = .none

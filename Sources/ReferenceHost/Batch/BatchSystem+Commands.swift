@@ -230,6 +230,19 @@ extension BatchSystem {
         }
     }
 
+    /// Of a job that waits. Not kept over a restart: the deck's own priority counts again then.
+    package func setPriority(_ priority: Int, of job: String, user: String) throws(JobFault) {
+        let result: Result<Void, JobFault> = state.withLock { state in
+            guard let found = state.job(job, of: user) else { return .failure(.noSuchJob) }
+            guard found.state == .queued || found.state == .held else { return .failure(.stateForbids) }
+            state.jobs[found.serial]?.priority = priority
+            // its old place in the queue is passed over once it runs
+            if found.isWaiting, found.commit == 0 { state.enqueue(found.serial) }
+            return .success(())
+        }
+        try result.get()
+    }
+
     private func move(
         _ job: String, of user: String, _ changes: (QueuedJob, BatchState) throws(JobFault) -> Bool
     ) throws(JobFault) -> Pending<QueueState> {

@@ -16,7 +16,7 @@ struct QueuedJob: Sendable {
     let form: CardForm
     let longest: Int
     let jobClass: JobClass
-    let priority: Int
+    var priority: Int
     var isHeld: Bool
     let cards: Int
     let submittedAt: Timestamp

@@ -15,8 +15,6 @@ package struct RFC407HostSettings: Sendable {
     package var ftp: (any RFC407FTP)?
     package var ftpPort: UInt16 = 21
     package var dialect = RFC407.StreamFormat.Dialect.block959
-    /// Restart markers by FTP.
-    package var recordsBetweenMarkers = 100
     package var logOnLimit = Duration.seconds(180)
     package var idle = Duration.seconds(1800)
     /// For a direct connection to be opened.
@@ -32,8 +30,22 @@ package struct RFC407HostSettings: Sendable {
     package var hidesPasswords = true
     /// A bare LF ends a command line.
     package var endsAtLineFeed = false
+    /// Transfers of output under way at once.
+    package var mostDeliveries = 64
+    /// Asked at each place where a line may be cut on request; true cuts the connection by a reset.
+    package var cuts: (@Sendable (RFC407CutPlace) -> Bool)?
 
     package init() {}
+}
+
+/// A place in the traffic of an RFC 407 host, for faults on request.
+package enum RFC407CutPlace: Equatable, Sendable {
+    /// Before a piece of the control dialogue goes out, and before one that came is heeded.
+    case controlSent, controlReceived
+    /// Before these octets of a deck are heeded, and before these of print-out go out.
+    case deck(octets: Int), output(octets: Int)
+    /// The deck is complete, or the file was sent, and the other side is to be told.
+    case deckEnd, outputEnd
 }
 
 /// A file at an FTP server, and as whom to ask for it.
