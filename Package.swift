@@ -56,7 +56,7 @@ let tests: [Room] = [
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
     Room(
         "GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", logging, yams]),
-    Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs"]),
+    Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs", "Stations"]),
 ]
 
 /// Folders that tests read by path: SwiftPM is told that they hold no sources.
