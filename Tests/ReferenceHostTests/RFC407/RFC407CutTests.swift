@@ -1,0 +1,134 @@
+import Jobs
+import Lines
+import Protocols
+import ReferenceHost
+import Stations
+import Synchronization
+import TestKit
+import Testing
+import Wire
+
+/// The line is cut at every place where the host sends or hears something; each job is followed to its end, as the engine
+/// would. Lost 0, doubled 0, or uncertain with evidence; every print-out whole.
+struct RFC407CutTests {
+    /// Cuts at the n-th place, once.
+    private final class Cutter: Sendable {
+        private let state: Mutex<(left: Int, place: RFC407CutPlace?)>
+        init(at place: Int) { state = Mutex((place, nil)) }
+
+        func cuts(_ place: RFC407CutPlace) -> Bool {
+            state.withLock { state in
+                state.left -= 1
+                if state.left == 0 { state.place = place }
+                return state.left == 0
+            }
+        }
+
+        var place: RFC407CutPlace? { state.withLock { $0.place } }
+    }
+
+    private static let text =
+        "//CUT JOB 1\n//S EXEC PGM=LINES,PARM='40'\n//SYSPRINT DD SYSOUT=A\n//T EXEC PGM=CARDS,PARM='3'\n//SYSPUNCH DD SYSOUT=B\n"
+
+    @Test func `no job is lost or doubled, and no record missing, wherever the line is cut`() async throws {
+        var places: [RFC407CutPlace] = []
+        var uncertain = 0
+        for at in 1..<200 {
+            let cutter = Cutter(at: at)
+            let wasUncertain = try await withRFC407Host { _, own in
+                own.cuts = { cutter.cuts($0) }
+            } _: { host, address in
+                try await self.follow(host, rfc407Settings(address) { $0.answerTime = .seconds(20) }, "cut \(at)")
+            }
+            if wasUncertain { uncertain += 1 }
+            guard let place = cutter.place else { break }
+            places.append(place)
+        }
+        // the dialogue, the deck, its end, each file and its end were all cut
+        #expect(places.contains(.deckEnd))
+        #expect(places.contains(.outputEnd))
+        #expect(places.contains(.controlSent) && places.contains(.controlReceived))
+        #expect(places.contains { if case .deck = $0 { true } else { false } })
+        #expect(places.contains { if case .output = $0 { true } else { false } })
+        #expect(places.count > 25, "\(places)")
+        #expect(uncertain < places.count / 4)
+    }
+
+    /// A station that is made anew when its line was lost.
+    private final class Persistent: Sendable {
+        private let settings: RFC407Settings
+        private let limit = ContinuousClock.now + .seconds(30)
+        private let station = Mutex<RFC407Station?>(nil)
+
+        init(_ settings: RFC407Settings) { self.settings = settings }
+
+        private func open() async throws -> RFC407Station {
+            if let current = station.withLock({ $0 }), await current.isOpen { return current }
+            let new = try await rfc407Station(settings)
+            station.withLock { $0 = new }
+            return new
+        }
+
+        /// Tries until the step is done.
+        func ask<Result: Sendable>(_ step: @Sendable (RFC407Station) async throws -> Result) async throws -> Result {
+            while true {
+                do {
+                    let open = try await open()
+                    return try await step(open)
+                } catch let error as StationError {
+                    if case .uncertain = error { throw error }
+                    if ContinuousClock.now > limit { throw error }
+                }
+            }
+        }
+
+        func close() async { await station.withLock { $0 }?.signOff() }
+    }
+
+    /// - Returns: whether nobody could say what became of the deck.
+    private func follow(_ host: BatchHost, _ settings: RFC407Settings, _ comment: Comment) async throws -> Bool {
+        let batch = try #require(host.batch)
+        let station = Persistent(settings)
+        var accepted: JobNumber?
+        do {
+            let receipt = try await station.ask { station in
+                let deck = try rfc407Deck(Self.text)
+                let closing: @Sendable () async throws -> Void = {}
+                return try await station.submit(deck, closing: closing)
+            }
+            accepted = receipt.job
+        } catch StationError.uncertain {
+            accepted = nil
+        }
+        let known = batch.status(of: "RMT1").reports
+        #expect(known.count <= 1, comment)
+        guard let job = accepted else {
+            await station.close()
+            return true
+        }
+        #expect(known.count == 1, comment)
+        let outcome = try await station.ask { try await $0.ended(job) }
+        #expect(outcome == .completed(0), comment)
+        let print = try batch.spooled(.print, job.description)
+        let punch = try batch.spooled(.punch, job.description)
+        let files = try await station.ask { try await $0.files(of: job) }
+        #expect(files.count == 2, comment)
+        for file in files {
+            // what came is kept, and the rest asked for, as the engine does
+            let kept = Locked<[UInt8]>([])
+            let total = try await station.ask { station in
+                let start = kept.withLock { $0.count }
+                return try await station.fetch(file, of: job, from: start, limit: nil) { piece in
+                    kept.withLock { $0 += piece }
+                }
+            }
+            let expected = file.kind == .print ? print : punch
+            #expect(kept.withLock { $0 } == expected, comment)
+            #expect(total == expected.count, comment)
+        }
+        try await station.ask { try await $0.purge(job) }
+        #expect(batch.status(of: "RMT1").reports.isEmpty, comment)
+        await station.close()
+        return false
+    }
+}
