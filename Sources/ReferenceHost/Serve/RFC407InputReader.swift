@@ -169,8 +169,6 @@ struct RFC407InputReader: Sendable {
         case .accepted(let receipt):
             let job = "\(receipt.number)"
             var kept = cards.settings
-            // only outputs that FTP delivers need them: nothing else remembers a password
-            if !kept.outputs.values.contains(where: \.isPath) { (kept.outUser, kept.outPassword) = (nil, nil) }
             (kept.inUser, kept.inPassword) = (nil, nil)
             shared.desk.add(job, user: user, settings: kept, peer: peer, tellingTo: session)
             do { _ = try await shared.batch.wait(for: pending) } catch {
@@ -279,10 +277,6 @@ struct RFC407InputReader: Sendable {
             if delimiter == [] { delimiter = [0x2F, 0x2A] }
         }
     }
-}
-
-extension RFC407.JobSettings.Output {
-    var isPath: Bool { if case .send(.path, keeps: _) = disposition { true } else { false } }
 }
 
 /// Octets on their way from an FTP transfer to their reader: one piece at a time.

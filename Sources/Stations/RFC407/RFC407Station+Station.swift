@@ -112,7 +112,9 @@ extension RFC407Station: Station {
     }
 
     private nonisolated func attributes(of file: HostFile) -> RFC407.Attributes {
-        .init(file.kind == .punch ? .records : settings.printMode, isEBCDIC: settings.codePage != .ascii)
+        // by FTP everything is text
+        if settings.files != nil { return .init(.text) }
+        return .init(file.kind == .punch ? .records : settings.printMode, isEBCDIC: settings.codePage != .ascii)
     }
 
     package nonisolated func fetch(
@@ -141,7 +143,9 @@ extension RFC407Station: Station {
         do {
             while let octets = try await line.read(within: settings.answerTime) {
                 try await taker.take(octets, piece)
-                if taker.isFull { return taker.total }
+                guard taker.isFull else { continue }
+                try await taker.flush(piece)
+                return taker.total
             }
             try await taker.finish(piece)
         } catch {
@@ -188,7 +192,8 @@ extension RFC407Station: Station {
             let words = reply.text.split(separator: " ").map { $0.uppercased() }
             if words.contains("DONE") { break }
             if reply.code == 464 || words.contains("STRANDED") || words.contains("HELD") {
-                throw .refused("the host could not lay the file down: \(reply.code) \(reply.text)")
+                let words = await takeUndelivered(job) ?? "\(reply.code) \(reply.text)"
+                throw .refused("the host could not lay the file down: \(words)")
             }
             if reply.code != 264, ContinuousClock.now > end {
                 throw .deadline("the host did not lay the file down: \(reply.text)")
@@ -272,6 +277,12 @@ final class RFC407RecordTaker: Sendable {
             while let record = try state.reader.next() { add(record, &state) }
             return state.octets.count >= Self.pieceOctets ? take(&state) : []
         }
+        if !ready.isEmpty { try await piece(ready) }
+    }
+
+    /// Hands on what was made so far.
+    func flush(_ piece: @Sendable ([UInt8]) async throws -> Void) async throws {
+        let ready = state.withLock { take(&$0) }
         if !ready.isEmpty { try await piece(ready) }
     }
 

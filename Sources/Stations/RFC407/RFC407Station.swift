@@ -33,6 +33,10 @@ package actor RFC407Station {
     private var isInputBusy = false
     private var inputWaiters: [CheckedContinuation<Void, Never>] = []
     private var isPrepared = false
+    /// What the host last said of output that it could not deliver, by job.
+    private var undelivered: [String: String] = [:]
+
+    private static let mostUndelivered = 1_000
 
     enum News: Sendable {
         case answer(RFC407.Reply)
@@ -187,6 +191,10 @@ package actor RFC407Station {
         case .inputFailed(let id, let reply): deliver(.failed(reply), to: id)
         case .inputDone(let id): deliver(.inputDone, to: id)
         case .news(let job, let reply):
+            if let job, (443...445).contains(reply.code) {
+                if undelivered.count >= Self.mostUndelivered { undelivered = [:] }
+                undelivered[job] = "\(reply.code) \(reply.wholeText)"
+            }
             if let job = HostJob(news: reply, job: job) { tell.yield(.job(job)) } else { message(reply) }
         case .message(let reply): message(reply)
         case .startTimer(let timer, let time):
@@ -318,6 +326,8 @@ package actor RFC407Station {
         isInputBusy = false
         if !inputWaiters.isEmpty { inputWaiters.removeFirst().resume() }
     }
+
+    func takeUndelivered(_ job: JobNumber) -> String? { undelivered.removeValue(forKey: job.description) }
 
     /// For status and tests.
     package var isOpen: Bool { life == .open }

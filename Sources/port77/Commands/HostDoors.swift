@@ -53,6 +53,7 @@ struct HostDoors: ParsableArguments {
     }
 
     static func lines(of host: BatchHost) -> [String] {
-        (host.netrjsAddresses ?? []).map { "port77 host netrjs \($0)" }
+        (host.rfc407Address.map { ["port77 host rfc407 \($0)"] } ?? [])
+            + (host.netrjsAddresses ?? []).map { "port77 host netrjs \($0)" }
     }
 }

@@ -1,5 +1,6 @@
 import Engine
 import Lines
+import Protocols
 import Stations
 import Wire
 
@@ -14,7 +15,8 @@ struct StationMaker {
     func maker() throws -> @Sendable () -> any Station {
         switch host.speaks {
         case .privRJE: try privRJE()
-        case .rfc407, .netrjs:
+        case .rfc407(let own): try rfc407(own)
+        case .netrjs:
             throw ConfigurationFault(
                 line: 0, column: 0, words: "host \(host.id): \(host.speaks.name.rawValue) is not served yet")
         }
@@ -30,6 +32,33 @@ struct StationMaker {
         settings.answerTime = host.answerLimit
         settings.tls = try tls()
         let factory = PrivRJEStationFactory(settings, loops: loops)
+        return { factory.makeStation() }
+    }
+
+    private func rfc407(_ own: Configuration.RFC407Host) throws -> @Sendable () -> any Station {
+        let password = password
+        var settings = RFC407Settings(host: host.address.host, port: host.address.port, user: host.user) { password }
+        settings.answerTime = host.answerLimit
+        settings.tls = try tls()
+        settings.codePage = host.codePage
+        settings.deckMode = own.deckMode ?? (own.ftp == nil ? settings.deckMode : .text)
+        settings.printMode = own.printMode ?? (own.ftp == nil ? settings.printMode : .text)
+        settings.dialect = own.dialect
+        settings.printFile = own.printFile
+        settings.punchFile = own.punchFile
+        settings.dataPorts = own.dataPorts
+        settings.dataAddress = own.dataAddress
+        if let ftp = own.ftp {
+            guard case .v4(let seenAs)? = ftp.seenAs ?? IPAddress(ftp.address.host) else {
+                throw ConfigurationFault(
+                    line: 0, column: 0, words: "host \(host.id): the FTP server needs an IPv4 address by seen_as")
+            }
+            let logOn = FTPLogOn(
+                authority: ftp.address.description, user: ftp.user,
+                password: try ftp.password.reveal(environment: environment))
+            settings.files = FTPExchange(logOn, seenAs: seenAs, folder: ftp.folder)
+        }
+        let factory = RFC407StationFactory(settings, loops: loops)
         return { factory.makeStation() }
     }
 }
