@@ -7,7 +7,7 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func dueDeliveries(at time: Timestamp, limit: Int, excluding: Set<DeliveryID>) async throws(StoreError)
         -> [Delivery]
 
-    /// The same without the deliveries of these endpoints: their queues in memory are full, or their breaker is open. One dead
+    /// The same without the deliveries of these endpoints, but for extra tries, which come first: their queues in memory are full, or their breaker is open. One dead
     /// endpoint with 100,000 due deliveries must not hide another's one.
     func dueDeliveries(
         at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>

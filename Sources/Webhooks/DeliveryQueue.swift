@@ -215,11 +215,16 @@ package struct DeliveryQueue: Sendable {
 
     /// Lets all that waits for an endpoint go: it has changed, or takes nothing any more.
     package mutating func evict(_ id: Int64, at now: Timestamp) -> [DeliveryID] {
-        guard let evicted = endpoints[id]?.waiting.truncate(to: 0), !evicted.isEmpty else { return [] }
+        let first = endpoints[id]?.waiting.first
+        guard let first, let evicted = endpoints[id]?.waiting.truncate(to: 0) else { return [] }
         waitingCount -= evicted.count
         isHungry = true
-        // In a ring it is looked at again, and passed over.
-        if let standing = endpoints[id]?.standing, standing == .waitingForTime { settle(id, at: now) }
+        // In a ring it is looked at again, and passed over; the slot it would have got is another's.
+        switch endpoints[id]?.standing {
+        case .waitingForTime: settle(id, at: now)
+        case .ready: wakeWaiter(ofHost: first.host, at: now)
+        case .idle, .busy, .waitingForHost, nil: break
+        }
         return evicted.map(\.id)
     }
 
@@ -331,7 +336,7 @@ package struct DeliveryQueue: Sendable {
     private mutating func forgetIdleEndpoints() {
         guard endpoints.count >= limits.idleEndpoints else { return }
         let isIdle: (Endpoint) -> Bool = { $0.waiting.isEmpty && $0.inFlight == 0 }
-        endpoints = endpoints.filter { !isIdle($0.value) || !$0.value.breaker.isFresh }
+        endpoints = endpoints.filter { !isIdle($0.value) || !$0.value.breaker.isFresh || $0.value.bucket != nil }
         guard endpoints.count >= limits.idleEndpoints else { return }
         endpoints = endpoints.filter { !isIdle($0.value) }
     }

@@ -48,6 +48,9 @@ import Testing
                 #expect(told.withLock { $0 } == 2, "the sender is woken")
                 let again = try #require(try await DeliveryContractTests.due(store, at: 10).first)
                 #expect(again.id == first.id && again.isExtra && again.event == first.event && again.attempts == 1)
+                let past = try await store.dueDeliveries(
+                    at: Sample.time(10), limit: 9, excluding: [], leavingOut: [first.endpoint])
+                #expect(past.map(\.id) == [first.id], "a line that is full or a breaker does not hold it")
                 try await store.record([
                     DeliveryResult(
                         delivery: first.id, attempt: Self.extra(11, status: row.status),

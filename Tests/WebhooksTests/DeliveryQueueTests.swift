@@ -6,11 +6,12 @@ import Webhooks
 private func at(_ seconds: Int64) -> Timestamp { Timestamp(microseconds: seconds * 1_000_000) }
 
 private func delivery(
-    _ id: Int64, owner: String = "local", endpoint: Int64 = 1, host: String? = nil, octets: Int = 700
+    _ id: Int64, owner: String = "local", endpoint: Int64 = 1, host: String? = nil, octets: Int = 700,
+    concurrency: Int? = nil, rate: Int? = nil
 ) -> QueuedDelivery {
     QueuedDelivery(
         id: DeliveryID(id), owner: Owner(owner) ?? .local, endpoint: endpoint, host: host ?? "host\(endpoint)",
-        octets: octets)
+        octets: octets, concurrency: concurrency, rate: rate)
 }
 
 /// The queue behind a reference, so that an expectation may change it.
@@ -29,6 +30,7 @@ private final class Queue {
     func ended(_ delivery: QueuedDelivery, succeeded: Bool?, at time: Timestamp) -> [DeliveryID] {
         queue.ended(delivery, succeeded: succeeded, at: time)
     }
+    func evict(_ endpoint: Int64, at time: Timestamp) -> [DeliveryID] { queue.evict(endpoint, at: time) }
     func drain() -> [QueuedDelivery] {
         var taken: [QueuedDelivery] = []
         while let next = queue.next(at: at(0)) { taken.append(next) }
@@ -181,6 +183,22 @@ private final class Queue {
         #expect(queue.openBreakers == 1)
     }
 
+    @Test func `an endpoint has its own concurrency and rate, which it may change`() {
+        let queue = Queue()
+        for id in 1...6 as ClosedRange<Int64> { #expect(queue.add(delivery(id, concurrency: 2), at: at(0))) }
+        #expect(queue.drain().count == 2)
+        #expect(queue.add(delivery(7, concurrency: 5), at: at(0)))
+        let flying = queue.drain()
+        #expect(flying.count <= 3)
+        let slow = Queue()
+        for id in 1...3 as ClosedRange<Int64> { #expect(slow.add(delivery(id, rate: 60), at: at(0))) }
+        #expect(slow.next(at: at(0))?.id.value == 1)
+        #expect(slow.next(at: at(0)) == nil)
+        #expect(slow.nextTime == at(1))
+        #expect(slow.next(at: at(1))?.id.value == 2)
+        #expect(slow.next(at: at(1)) == nil)
+    }
+
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
     func `in a random run nothing is lost, doubled, starved or beyond its limit`(_ seed: UInt64) {
         var random = SplitMix(seed: seed)
@@ -196,6 +214,7 @@ private final class Queue {
         var waiting: Set<DeliveryID> = []
         var flying: [QueuedDelivery] = []
         var ended = 0
+        var sent: [Int64: [Int64]] = [:]
         func check() {
             #expect(queue.waitingCount == waiting.count)
             #expect(queue.inFlightCount == flying.count)
@@ -205,7 +224,8 @@ private final class Queue {
             #expect(waiting.remove(next.id) != nil)
             flying.append(next)
             #expect(flying.count <= 40)
-            #expect(flying.filter { $0.endpoint == next.endpoint }.count <= 4)
+            #expect(flying.filter { $0.endpoint == next.endpoint }.count <= (next.concurrency ?? 4))
+            if next.rate != nil { sent[next.endpoint, default: []].append(now) }
             #expect(flying.filter { $0.host == next.host }.count <= 6)
         }
         func end(_ index: Int) {
@@ -229,12 +249,19 @@ private final class Queue {
                 nextID += 1
                 let new = delivery(
                     nextID, owner: "owner\(endpoint % 4)", endpoint: endpoint, host: "host\(endpoint % 7)",
-                    octets: Int.random(in: 0..<30_000, using: &random))
+                    octets: Int.random(in: 0..<30_000, using: &random), concurrency: endpoint >= 26 ? 1 : nil,
+                    rate: (20..<23).contains(endpoint) ? 12 : nil)
                 if queue.add(new, at: at(now)) { waiting.insert(new.id) }
             case 4..<7: take()
             case 7..<9:
                 if !flying.isEmpty { end(Int.random(in: 0..<flying.count, using: &random)) }
-            default: now += Int64.random(in: 0..<20, using: &random)
+            default:
+                now += Int64.random(in: 0..<20, using: &random)
+                if Int.random(in: 0..<8, using: &random) == 0 {
+                    for id in queue.evict(Int64.random(in: 0..<30, using: &random), at: at(now)) {
+                        #expect(waiting.remove(id) != nil)
+                    }
+                }
             }
             check()
         }
@@ -248,5 +275,10 @@ private final class Queue {
         }
         #expect(waiting.isEmpty && flying.isEmpty)
         #expect(ended > 500)
+        for times in sent.values {
+            for (index, time) in times.enumerated() where index + 12 < times.count {
+                #expect(times[index + 12] - time >= 60, "twelve a minute")
+            }
+        }
     }
 }

@@ -22,6 +22,11 @@ extension Queries {
         WHERE state = 'pending' AND id > x'' ORDER BY id LIMIT ?
         """
     static let endpointHealth = "SELECT id, failures, job FROM endpoints WHERE row = ?"
+    /// Extra tries wait for nobody: not for room in a line, not for a breaker.
+    static let extraDeliveries = """
+        SELECT id FROM deliveries INDEXED BY deliveries_extra
+        WHERE state = 'pending' AND once IS NOT NULL AND next_at <= ? ORDER BY next_at
+        """
     static let stopDeliveries = """
         UPDATE deliveries INDEXED BY deliveries_pending SET state = ?, next_at = NULL, once = NULL, once_at = NULL
         WHERE endpoint = ? AND state = 'pending'
@@ -103,5 +108,6 @@ extension Queries {
         "deliveryPagePending": deliveryPage(state: .pending), "deliveryPageDead": deliveryPage(state: .dead),
         "redeliver": redeliver, "deliveryOwner": deliveryOwner, "stuckDeliveries": stuckDeliveries(state: .dead),
         "requeue": requeue, "missedEvents": missedEvents, "endpointHealth": endpointHealth,
+        "extraDeliveries": extraDeliveries,
     ]
 }

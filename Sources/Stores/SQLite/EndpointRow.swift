@@ -37,6 +37,7 @@ extension Schema {
         ALTER TABLE deliveries ADD COLUMN once TEXT;
         ALTER TABLE deliveries ADD COLUMN once_at INTEGER;
         CREATE INDEX deliveries_by_endpoint ON deliveries(endpoint, id);
+        CREATE INDEX deliveries_extra ON deliveries(next_at) WHERE state = 'pending' AND once IS NOT NULL;
         CREATE INDEX deliveries_stuck ON deliveries(endpoint, state, id) WHERE state IN ('dead', 'paused', 'canceled');
 
         ALTER TABLE delivery_attempts ADD COLUMN connected INTEGER;

@@ -13,10 +13,16 @@ extension SQLiteStore {
     ) async throws(StoreError) -> [Delivery] {
         let memory = memory
         return try await read { connection in
-            let due = try connection.rows(Queries.dueDeliveries, [.time(time)], most: limit) { row in
-                excluding.contains(DeliveryID(row.int64(0))) || endpoints.contains(row.int64(1)) ? nil : row.int64(0)
+            let extra = try connection.rows(Queries.extraDeliveries, [.time(time)], most: limit) { row in
+                excluding.contains(DeliveryID(row.int64(0))) ? nil : row.int64(0)
             }
-            return try due.compactMap { id in
+            let due = try connection.rows(Queries.dueDeliveries, [.time(time)], most: limit - extra.count) { row in
+                let id = row.int64(0)
+                let isSkipped =
+                    excluding.contains(DeliveryID(id)) || endpoints.contains(row.int64(1)) || extra.contains(id)
+                return isSkipped ? nil : id
+            }
+            return try (extra + due).compactMap { id in
                 try connection.first(Queries.delivery, [.int(id)]) { row in
                     let endpoint = row.int64(2)
                     var target = DeliveryTarget()
