@@ -104,7 +104,7 @@ extension SpoolFolder {
         try connection.execute("COMMIT")
     }
 
-    private static func names(in folder: String) throws(StoreError) -> [String] {
+    static func names(in folder: String) throws(StoreError) -> [String] {
         guard let stream = opendir(folder) else { throw .systemCall("opendir", folder) }
         defer { closedir(stream) }
         var names: [String] = []
