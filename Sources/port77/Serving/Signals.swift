@@ -5,6 +5,8 @@ import Glibc
 enum Signals {
     static func terminations() -> AsyncStream<CInt> {
         signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is an error of the write, like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
         return AsyncStream { continuation in
             let sources = [SIGTERM, SIGINT].map { number in
                 signal(number, SIG_IGN)
