@@ -238,6 +238,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
     private func bodyIsComplete() {
         current?.isRead = true
         owesContinue = false
+        bodyHeldSince = 0  // the whole body is here: nothing of it is held back, and the next request may be read
         let use = bodyUse
         bodyUse = .none
         switch use {

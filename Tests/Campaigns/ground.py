@@ -35,11 +35,12 @@ class Server:
     def __init__(self, folder, name, command, ready):
         self.folder, self.name, self.command, self.ready = folder, name, command, ready
         self.port, self.process, self.starts = 0, None, 0
+        self.environment = {}
 
     def start(self, *more, timeout=60):
         self.starts += 1
         log = open(os.path.join(self.folder, f"{self.name}.log"), "ab")
-        environment = dict(os.environ, PAYROLL_PASSWORD="secret", HOOK_SECRET=SECRET)
+        environment = dict(os.environ, PAYROLL_PASSWORD="secret", HOOK_SECRET=SECRET, **self.environment)
         self.process = subprocess.Popen(
             self.command(self.port) + list(more), stdout=subprocess.PIPE, stderr=log, env=environment)
         log.close()
@@ -176,6 +177,7 @@ class Ground:
             lambda port: [PORT77, "host", "--listen", f"127.0.0.1:{port}", "--user", "RMT1:secret", "--ledger",
                           self.ledger_path, *host_folder, *host_arguments], "host ready")
         self.config = os.path.join(folder, "port77.yaml")
+        self.data = os.path.join(folder, "gateway")
         self.config_more = config_more
         self.host_more = ""  # one more line of the host's configuration
         self.gateway = Server(
@@ -186,7 +188,7 @@ class Ground:
         with open(self.config, "w") as file:
             file.write(f"""
 listen: 127.0.0.1:0
-data: {self.folder}/gateway
+data: {self.data}
 hosts:
   - id: demo
     protocol: priv-rje

@@ -114,6 +114,27 @@ import Testing
         }
     }
 
+    @Test func `a connection is read from again after a body that was held back to its end`() async throws {
+        let gate = Signal()
+        try await TestServer.with {
+            $0.limits.unreadBodyBytes = 1000
+        } routes: { router in
+            router.on(.put, "/a", name: "a", body: .upTo(1 << 20)) { _, body in
+                await gate.wait()
+                return .text("\(try await body.collect(upTo: 1 << 20).count)")
+            }
+            router.on(.get, "/b", name: "b") { _, _ in .text("b") }
+        } _: { server in
+            let client = try await server.connect()
+            let body = String(repeating: "a", count: 5000)
+            try await client.send("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + body)
+            gate.give()
+            #expect(try await client.answer().text == "5000")
+            try await client.send("GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await client.answer().text == "b")
+        }
+    }
+
     @Test(arguments: [true, false])
     func `64 MiB go down in flat memory to a client that reads slowly`(_ hasLength: Bool) async throws {
         let total = 64 << 20
