@@ -95,6 +95,26 @@ extension HostRunner {
             })
     }
 
+    /// A commit failed while the job was in hand: when the store takes writes again it is judged as after a restart.
+    func judgeLeftSending(_ id: JobID) async {
+        while !Task.isCancelled {
+            await pause(settings.busyPause)
+            do {
+                guard let job = try await store.job(id) else { return }
+                if job.state == .sending { try await judgeCutAttempt(of: job) }
+                if let judged = try await store.job(id), judged.state == .uncertain { yield(.settle(id)) }
+                if job.state.isAtHost, let number = job.hostJob {
+                    track(job, number)
+                    yield(.check([(number, id)]))
+                }
+                return
+            } catch {
+                log.notice(
+                    "a job that was being sent cannot be judged yet", metadata: ["job": "\(id)", "error": "\(error)"])
+            }
+        }
+    }
+
     /// Asks the host for these jobs.
     func check(_ followed: [(number: JobNumber, job: JobID)]) async {
         guard !followed.isEmpty else { return }

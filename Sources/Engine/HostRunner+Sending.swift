@@ -26,8 +26,8 @@ extension HostRunner {
                 return
             } catch {
                 log.error("a job could not be sent", metadata: ["job": "\(id)", "error": "\(error)"])
+                await judgeLeftSending(id)
                 state.withLock { $0.hasBacklog = true }
-                await pause(settings.busyPause)
                 return
             }
             switch next {
