@@ -5,13 +5,16 @@ import PackageDescription
 // Rooms in layer order, by the table "Rooms" in README.md: a room names here what it may import, and
 // `--explicit-target-dependency-import-check error` (see Makefile) fails the build when it imports anything else.
 
+/// A fault put in to show that the campaigns can fail: `scripts/seeded-bugs`.
+let seededBug: [SwiftSetting] = Context.environment["PORT77_SEEDED_BUG"].map { [.define("SEEDED_BUG_\($0)")] } ?? []
+
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
-]
+] + seededBug
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")

@@ -42,7 +42,13 @@ extension HostRunner {
     }
 
     private func judgeCutAttempt(of job: Job) async throws(StoreError) {
-        let attempt = try await store.attempts(of: job.id).last
+        #if SEEDED_BUG_10  // recovery takes a closing attempt for one that sent nothing
+            let attempt = try await store.attempts(of: job.id).last.map {
+                Attempt(number: $0.number, job: job.id, host: $0.host, session: "", openedAt: $0.openedAt)
+            }
+        #else
+            let attempt = try await store.attempts(of: job.id).last
+        #endif
         // A host that runs cut decks has its attempt closing before the first card.
         if attempt?.phase == .open {
             let reason = "the gateway stopped before the deck was complete"

@@ -231,7 +231,7 @@ class Lane:
         client = Client(self.ground.gateway)
         documents = self.ledgers.finals(client, 60, self.tick)
         self.ledgers.judge(self.ground, client, documents, self.given)
-        self.ledgers.judge_events(client)
+        self.ledgers.judge_events(client, self.ground)
         self.ledgers.judge_hooks(self.ground.receiver, None, 30)
         client.close()
         self.total.add(self.ledgers)
@@ -253,6 +253,8 @@ class Lane:
             self.close_folder()
             self.ground.gateway.kill()
             starts.took += 1
+            if self.total.bad:
+                starts.end()
             shutil.rmtree(self.ground.data, ignore_errors=True)
             self.fresh()
         self.shim.disarm()
@@ -263,7 +265,7 @@ class Lane:
             self.tell(story())
             self.tick()
             points.took += 1
-            if not self.hit:
+            if not self.hit or self.ledgers.bad:
                 points.end()
             self.shim.disarm()
         self.close_folder()

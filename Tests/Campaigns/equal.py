@@ -136,7 +136,7 @@ def main():
     took = time.monotonic() - began
     documents = ledgers.finals(client, 120, alive)
     ledgers.judge(ground, client, documents)
-    ledgers.judge_events(client)
+    ledgers.judge_events(client, ground)
     ledgers.judge_hooks(ground.receiver)
     ledgers.report(score, "equal")
     score.check("equal: all posts of a key have one answer, and at most one of them is the first", not unequal, unequal[:5])

@@ -80,7 +80,7 @@ def main():
     documents = ledgers.finals(client, 300)
     took = time.monotonic() - began
     ledgers.judge(ground, client, documents, fetched=max(1, jobs // 2000))
-    ledgers.judge_events(client)
+    ledgers.judge_events(client, ground)
     ledgers.judge_hooks(ground.receiver, None, 120)
     ledgers.report(score, "kill")
     score.check("kill: gateway and host end on SIGTERM", ground.stop() == (0, 0), folder)

@@ -130,9 +130,10 @@ class Ledgers:
         if len(document["outputs"]) != len(printed["outputs"]):
             self.lost.append((deck.name, "has another number of print files", len(document["outputs"])))
 
-    def judge_events(self, client, numbers=None):
-        """The event log has no gap, each job ends in it once; how uncertain jobs went on."""
-        events = all_events(client)
+    def judge_events(self, client, ground):
+        """The event log has no gap, each job ends in it once, and it says nothing that the host's ledger contradicts; how
+        uncertain jobs went on."""
+        events, accepted = all_events(client), accepted_at(ground)
         self.events += len(events)
         if [event["sequence"] for event in events] != list(range(1, len(events) + 1)):
             self.surprise("the event log has a gap or a repeat", [e["sequence"] for e in events][:20])
@@ -150,8 +151,19 @@ class Ledgers:
                 if state == "uncertain":
                     self.uncertain += 1
                     self.adopted += story[at + 1:at + 2] == ["submitted"]
-        for number in (numbers if numbers is not None else self.acknowledged):
-            identifier, deck = self.acknowledged[number], self.attempted[number]
+        sending = set()
+        for event in events:
+            number = names.get(event["data"].get("id"))
+            name, at = number is not None and name_of(number), event["timestamp"]
+            if event["type"] == "job.sending" and number not in sending:
+                sending.add(number)
+                if name in accepted and accepted[name] < at:
+                    self.surprise(name, "was at the host before its first attempt was stored", accepted[name], at)
+            if event["type"] == "job.queued" and event["data"].get("previous_state") in ("sending", "uncertain"):
+                if name in accepted and accepted[name] < at:
+                    self.surprise(name, "was called not sent when the host had it", accepted[name], at, event["data"])
+        for number, identifier in self.acknowledged.items():
+            deck = self.attempted[number]
             if stories[identifier][-1:] != [deck.ends]:
                 self.lost.append((deck.name, identifier, "its end is not in the event log", stories[identifier]))
         return events
@@ -221,6 +233,15 @@ def read_host(ground):
         if event["event"] == "ended" or (event["event"] == "restored" and "outcome" in event):
             ended[name] = event
     return runs, ended, serials
+
+
+def accepted_at(ground):
+    """When the host first had each job, by name; to the millisecond, like the times of events, by the same clock."""
+    times = {}
+    for event in ground.ledger():
+        if event["event"] == "accepted":
+            times.setdefault(event["name"], event["at"])
+    return times
 
 
 def all_events(client):

@@ -196,7 +196,7 @@ def main():
     client = Client(ground.gateway)
     documents = ledgers.finals(client, 60)
     ledgers.judge(ground, client, documents)
-    ledgers.judge_events(client)
+    ledgers.judge_events(client, ground)
     score.check("wire: every harm was done in both directions", all(harmed[harm] >= 20 * rounds for harm in HARMS), harmed)
     score.check("wire: every job completed, wherever the line was harmed", not slow, slow[:8])
     ledgers.report(score, "wire")

@@ -57,6 +57,9 @@ extension PrivRJEStation: Station {
             input.lrecl = length
         }
         if abilities.contains(.submissionKey) { input.key = deck.key }
+        #if SEEDED_BUG_12  // each try has a submission key of its own
+            if let key = input.key { input.key = "\(key).\(UInt16.random(in: .min ... .max))" }
+        #endif
         input.priority = deck.priority.map { String($0) }
         return input
     }
@@ -95,7 +98,9 @@ extension PrivRJEStation: Station {
                 }
             case .commitWanted:
                 do {
-                    try await closing?()
+                    #if !SEEDED_BUG_8  // closing is not committed
+                        try await closing?()
+                    #endif
                 } catch {
                     await cut(.lineLost("cut by us: the attempt could not be stored as closing"))
                     throw .notSent("the attempt could not be stored as closing: \(error)")

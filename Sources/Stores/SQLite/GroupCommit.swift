@@ -114,6 +114,9 @@ final class GroupCommit: Sendable {
         }
         if !transaction.finishedParts.isEmpty { onFinishedParts(transaction.finishedParts) }
         for write in batch { write.resolve(failure: nil) }
+        #if SEEDED_BUG_2 || SEEDED_BUG_4 || SEEDED_BUG_5
+            for write in transaction.laterWrites { Task { try await self.write(write) } }
+        #endif
         if !transaction.releasedBodies.isEmpty { onReleasedBodies(transaction.releasedBodies, connection) }
     }
 

@@ -3,7 +3,12 @@ import Wire
 
 extension SQLiteStore {
     package func submit(_ submission: Submission) async throws(StoreError) -> SubmissionResult {
-        try await writer.write { try $0.submit(submission) }
+        #if SEEDED_BUG_11  // the 201 does not wait for the commit
+            Task { try await writer.write { try $0.submit(submission) } }
+            return .created(submission.job)
+        #else
+            try await writer.write { try $0.submit(submission) }
+        #endif
     }
 
     package func commit(_ change: JobChange) async throws(StoreError) -> Job {
@@ -60,16 +65,24 @@ extension WriteTransaction {
                 [.text(label.key), .text(label.value), .id(job.id), .int(stored.row)])
         }
         if let idempotency = submission.idempotency {
-            try run(
-                "INSERT INTO idempotency (owner, key, id, job, fingerprint, answer) VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    .text(job.owner.description), .text(idempotency.key), .id(job.id), .int(stored.row),
-                    .hash(idempotency.fingerprint), .blob(idempotency.answer),
-                ])
+            #if SEEDED_BUG_2  // the key is bound outside of the commit that makes the job
+                later { try $0.bind(idempotency, to: stored) }
+            #else
+                try bind(idempotency, to: stored)
+            #endif
         }
         for request in submission.notify { try insertEndpoint(request, of: stored) }
         try appendEvent(of: stored, previous: nil, files: [])
         return .created(job)
+    }
+
+    private func bind(_ idempotency: Submission.Idempotency, to stored: StoredJob) throws {
+        try run(
+            "INSERT INTO idempotency (owner, key, id, job, fingerprint, answer) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                .text(stored.job.owner.description), .text(idempotency.key), .id(stored.job.id), .int(stored.row),
+                .hash(idempotency.fingerprint), .blob(idempotency.answer),
+            ])
     }
 
     func apply(_ change: JobChange) throws -> Job {
@@ -102,7 +115,12 @@ extension WriteTransaction {
             let files =
                 stored.job.outputs == 0
                 ? [] : try rows(Queries.spoolFiles, [.id(stored.job.id)]) { try SpoolFile($0, job: stored.job.id) }
-            try appendEvent(of: stored, previous: previous.state, files: files)
+            #if SEEDED_BUG_4  // the event comes after the commit
+                note(stored.job)
+                later { [stored] in try $0.appendEvent(of: stored, previous: previous.state, files: files) }
+            #else
+                try appendEvent(of: stored, previous: previous.state, files: files)
+            #endif
         case .noted: note(stored.job)
         case .nothing: break
         }

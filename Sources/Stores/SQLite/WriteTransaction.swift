@@ -27,6 +27,12 @@ final class WriteTransaction {
     private(set) var finishedParts: [SpoolPart] = []
     private(set) var releasedBodies: [ContentHash] = []
 
+    #if SEEDED_BUG_2 || SEEDED_BUG_4 || SEEDED_BUG_5
+        /// What these bugs put into a commit of its own.
+        private(set) var laterWrites: [@Sendable (WriteTransaction) throws -> Void] = []
+        func later(_ write: @escaping @Sendable (WriteTransaction) throws -> Void) { laterWrites.append(write) }
+    #endif
+
     init(_ connection: SQLConnection, memory: StoreMemory) {
         self.connection = connection
         self.memory = memory
@@ -231,12 +237,23 @@ final class WriteTransaction {
         lastSequence = event.sequence
         var hasDeliveries = false
         for endpoint in endpoints where endpoint.takes(type: type) {
-            try run(
-                "INSERT INTO deliveries (event, endpoint, state, next_at, attempts) VALUES (?, ?, 'pending', ?, 0)",
-                [.int(event.sequence), .int(endpoint.row), .time(time)])
-            countDelivery(.pending)
-            hasDeliveries = true
+            #if SEEDED_BUG_5  // the delivery is stored in a second commit
+                later {
+                    try $0.addDelivery(of: event, to: endpoint)
+                    $0.noteDeliveries()
+                }
+            #else
+                try addDelivery(of: event, to: endpoint)
+                hasDeliveries = true
+            #endif
         }
         return (event, hasDeliveries)
+    }
+
+    private func addDelivery(of event: Event, to endpoint: StoredEndpoint) throws {
+        try run(
+            "INSERT INTO deliveries (event, endpoint, state, next_at, attempts) VALUES (?, ?, 'pending', ?, 0)",
+            [.int(event.sequence), .int(endpoint.row), .time(event.at)])
+        countDelivery(.pending)
     }
 }
