@@ -1,7 +1,7 @@
 # What Port77 is and how to use it: README.md.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: help demo build release test unit campaigns fuzz format clean
+.PHONY: help demo build release test unit campaign seeded-bugs fuzz format clean
 
 help:
 	@echo "make demo     build, then one deck through host, gateway and webhook receiver, every step printed"
@@ -32,9 +32,15 @@ fuzz:
 	@scripts/setup with-tests
 	@scripts/fuzz $(or $(SECONDS),60)
 
-# make campaign NAME=kill JOBS=20000 KILLS=500 SEED=7
+# make campaign NAME=kill N=20000 SEED=7: jobs of kill, keys of equal, flips of rot, rounds of wire, every N-th call of calls.
+# PORT77=.build/release/port77 takes another executable.
 campaign: build
-	python3 Tests/Campaigns/$(NAME).py --port77 .build/debug/port77 $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+	python3 Tests/Campaigns/$(NAME).py --port77 $(or $(PORT77),.build/debug/port77) $(if $(N),--n $(N)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# Builds Port77 with one fault after the other; the campaigns must catch each.
+seeded-bugs:
+	@scripts/setup with-tests
+	@scripts/seeded-bugs
 
 format:
 	swift format format -i -r -p --configuration .swift-format Sources Tests Package.swift

@@ -5,16 +5,13 @@ import PackageDescription
 // Rooms in layer order, by the table "Rooms" in README.md: a room names here what it may import, and
 // `--explicit-target-dependency-import-check error` (see Makefile) fails the build when it imports anything else.
 
-/// A fault put in to show that the campaigns can fail: `scripts/seeded-bugs`.
-let seededBug: [SwiftSetting] = Context.environment["PORT77_SEEDED_BUG"].map { [.define("SEEDED_BUG_\($0)")] } ?? []
-
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
-] + seededBug
+]
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
@@ -62,6 +59,12 @@ let tests: [Room] = [
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs", "Stations"]),
 ]
 
+/// `Stores:1` puts the seeded bug 1 into that room, to show that the campaigns can fail: see scripts/seeded-bugs.
+func seededBug(in room: String) -> [SwiftSetting] {
+    let words = Context.environment["PORT77_SEEDED_BUG"]?.split(separator: ":") ?? []
+    return words.count == 2 && words[0] == room ? [.define("SEEDED_BUG_\(words[1])")] : []
+}
+
 /// Folders that tests read by path: SwiftPM is told that they hold no sources.
 func dataFolders(in path: String) -> [String] {
     ["Corpus", "Transcripts"].filter {
@@ -84,7 +87,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     ]
-        + rooms.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) }
+        + rooms.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings + seededBug(in: $0.name)) }
         + [
             .executableTarget(
                 name: "port77",

@@ -341,7 +341,7 @@ def main():
     for mode in argument("modes", "kill,power,host,eio,enospc,emfile,short,fsync", str).split(","):
         # A gateway that met an error waits before it tries again, so more of them share a processor.
         lanes = argument("lanes", 4 if mode in ("kill", "power", "host") else 10)
-        stride = argument("stride", 10)
+        stride = argument("stride", argument("n", 10))
         # a story has few calls of these kinds
         campaign(mode, library, lanes, max(1, stride // 3) if mode in ("host", "emfile", "fsync") else stride, randomness, score)
     os.unlink(library)

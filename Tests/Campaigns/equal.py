@@ -89,7 +89,7 @@ class Volley:
 
 
 def main():
-    keys, width = argument("keys", 500), argument("posts", 64)
+    keys, width = argument("keys", argument("n", 500)), argument("posts", 64)
     randomness, score = seeded(), Score("equal")
     folder = tempfile.mkdtemp(prefix="port77-equal-")
     ground, ledgers, kills = Ground(folder).start(), Ledgers(), 0

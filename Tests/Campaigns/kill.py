@@ -14,7 +14,7 @@ from ledgers import LATER, Deck, Ledgers, name_of
 
 
 def main():
-    jobs, kills, clients = argument("jobs", 20_000), argument("kills", 200), argument("clients", 16)
+    jobs, kills, clients = argument("jobs", argument("n", 20_000)), argument("kills", argument("n", 20_000) // 100), argument("clients", 16)
     randomness, score = seeded(), Score("kill")
     folder = tempfile.mkdtemp(prefix="port77-kill-")
     ground, ledgers, lock = Ground(folder).start(), Ledgers(), threading.Lock()

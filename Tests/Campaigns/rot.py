@@ -66,7 +66,7 @@ def bodies_of(document):
 
 
 def main():
-    flips, randomness, score = argument("flips", 1000), seeded(), Score("rot")
+    flips, randomness, score = argument("flips", argument("n", 1000)), seeded(), Score("rot")
     of_database = argument("database", max(1, flips // 8))
     folder = tempfile.mkdtemp(prefix="port77-rot-")
     ground, ledgers = Ground(folder).start(), Ledgers()

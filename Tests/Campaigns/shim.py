@@ -2,6 +2,7 @@
 import errno
 import mmap
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -15,7 +16,9 @@ NUMBERS = struct.Struct("8q")
 
 def built():
     library = os.path.join(tempfile.gettempdir(), f"port77-shim-{os.getuid()}-{os.getpid()}.so")
-    subprocess.run([os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "shim.c"),
+    # a Swift toolchain brings a clang
+    compiler = os.environ.get("CC") or next(name for name in ("cc", "clang", "gcc") if shutil.which(name))
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "shim.c"),
                     "-ldl", "-lpthread"], check=True)
     return library
 

@@ -132,7 +132,7 @@ def positions():
 
 
 def main():
-    rounds, lanes = argument("rounds", 1), argument("lanes", 48)
+    rounds, lanes = argument("rounds", argument("n", 1)), argument("lanes", 48)
     randomness, score = seeded(), Score("wire")
     folder = tempfile.mkdtemp(prefix="port77-wire-")
     ground, ledgers, lock = Ground(folder), Ledgers(), threading.Lock()

@@ -10,6 +10,9 @@ extension PrivRJEStation: Station {
     package nonisolated var sessionLimit: Int? { limits?.sessions }
     package nonisolated var keyMemory: Duration? { abilities.contains(.submissionKey) ? limits?.keepsKeys : nil }
 
+    /// Said of a line that is no command, which ours are.
+    private static let couldNotRead = 500...503
+
     private nonisolated func need(_ ability: Abilities, _ name: String) throws(StationError) {
         if !abilities.contains(ability) { throw .lacks(name) }
     }
@@ -106,6 +109,12 @@ extension PrivRJEStation: Station {
                     throw .notSent("the attempt could not be stored as closing: \(error)")
                 }
                 await deckCommitted(id)
+            case .answer(.failed(let code, let text)) where Self.couldNotRead.contains(code):
+                // Perhaps of octets that were not ours; then the answer to INPUT is still to come, and may be taken for this one's.
+                if abilities.contains(.submissionKey), let receipt = try await find(key: deck.key) {
+                    return receipt
+                }
+                throw .refusedDeck(reason: "\(code) \(text)")
             case .answer(let outcome): return try receipt(outcome)
             case .over(let error): throw error
             case .block: continue
@@ -215,6 +224,8 @@ extension PrivRJEStation: Station {
     package func files(of job: JobNumber) async throws(StationError) -> [HostFile] {
         switch try await ask(.files(job: job.description)) {
         case .files(let files): return files.map { HostFile($0) }
+        case .failed(let code, let text) where Self.couldNotRead.contains(code):
+            throw .garbage("it could not read FILES: \(code) \(text)")
         case let other: throw StationError(other)
         }
     }
