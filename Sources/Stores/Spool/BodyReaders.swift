@@ -108,7 +108,7 @@ final class FileReader: BodyReader {
                 return nil
             }
             #if SEEDED_BUG_7  // the hash is not looked at
-                let isSound = true
+                let isSound = ContentHash(hasher.finalize()) == hash || octets > 0
             #else
                 let isSound = ContentHash(hasher.finalize()) == hash
             #endif
