@@ -100,13 +100,9 @@ final class SpoolWriter: BodyWriter {
                 state.isEnded = true
                 return .inline(try file.read(at: 0, count: state.written))
             }
-<<<<<<< HEAD
-            try self.sync(state)
-=======
             #if !SEEDED_BUG_6  // the file is renamed without an fsync
-                try self.sync(state, stopping: self.part != nil)
+                try self.sync(state)
             #endif
->>>>>>> 5b31215 (campaigns: twelve seeded bugs, and a script that shows that they are caught)
             let hash = ContentHash(state.hasher.finalize())
             let hold = self.spool.hold(hash)
             // A part keeps its name until a commit names the body: a crash in between resumes it.
