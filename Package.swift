@@ -120,6 +120,8 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("netrjs-station", ["Protocols"]),
         Room("netrjs-host", ["Protocols"]),
         Room("telnet", ["Wire"]),
+        Room("rfc407-host", ["Protocols", "Wire"]),
+        Room("rfc407-station", ["Protocols", "Wire"]),
         Room("probe", ["Protocols"]),
     ]
     package.targets += targets.map {

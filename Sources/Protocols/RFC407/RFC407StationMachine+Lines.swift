@@ -49,6 +49,7 @@ extension RFC407.StationMachine {
                 return finish(reply.code == 401 ? .unwilling(reply) : .refused(reply), &actions)
             }
             lastWords = reply
+            return actions.append(.message(reply))
         default: break
         }
         switch phase {

@@ -156,6 +156,8 @@ extension RFC407 {
                 lines.append(text)
                 while end == nil, let item = lines.next() {
                     if case .line(let line) = item { take(line, &actions) }
+                    // before the next line is looked at: what it answers must not depend on how octets came together
+                    sendNext(&actions)
                 }
                 if telnet.isBroken { finish(.garbage("a TELNET subnegotiation without end"), &actions) }
             case .lineClosed:
@@ -191,12 +193,13 @@ extension RFC407 {
         }
 
         private mutating func sendNext(_ actions: inout [Action]) {
-            guard phase == .ready, let at = waiting.firstIndex(where: canGo) else { return }
-            let next = waiting.remove(at: at)
-            open = next
-            if next.isInput, let id = next.id { input = Input(id: id) }
-            send(next.command, &actions)
-            actions.append(.stopTimer(.keepAlive))
+            while phase == .ready, let at = waiting.firstIndex(where: canGo) {
+                let next = waiting.remove(at: at)
+                open = next
+                if next.isInput, let id = next.id { input = Input(id: id) }
+                send(next.command, &actions)
+                actions.append(.stopTimer(.keepAlive))
+            }
         }
 
         /// ABORT need not wait for the first reply of the INPUT that it stops. Section 20.

@@ -1,0 +1,1 @@
+../../ProtocolsTests/RFC407/RFC407HostClaim.swift
