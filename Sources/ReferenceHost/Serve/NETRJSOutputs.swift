@@ -27,6 +27,8 @@ final class NETRJSOutputs: Sendable {
         var furtherCopies = 0
         var position = NETRJSOutputCursor.Position()
         var isSending = false
+        /// Its terminal was told of it, and of the job's other output: only then is it sent.
+        var isAnnounced = false
     }
 
     /// What is known of a job since its cards were read.
@@ -148,8 +150,9 @@ final class NETRJSOutputs: Sendable {
 
     /// Announces all of them before any is sent: a terminal then knows which is the last.
     func add(_ entries: [Entry]) {
-        let told = state.withLock { state -> [(@Sendable (News) -> Void, Entry)] in
+        let (told, new) = state.withLock { state -> ([(@Sendable (News) -> Void, Entry)], [UInt64]) in
             var told: [(@Sendable (News) -> Void, Entry)] = []
+            var ids: [UInt64] = []
             for entry in entries {
                 // a report may come twice: at the start of the host, and from the batch system
                 if let number = entry.number,
@@ -160,12 +163,23 @@ final class NETRJSOutputs: Sendable {
                 state.lastID += 1
                 let new = Entry(entry, id: state.lastID)
                 state.entries.append(new)
+                ids.append(new.id)
                 if let observer = state.observers[new.terminal] { told.append((observer, new)) }
             }
-            return told
+            return (told, ids)
         }
         for (observer, entry) in told { observer(.ready(entry)) }
-        for (observer, _) in told { observer(.work) }
+        let ids = Set(new)
+        // somebody may have signed on meanwhile, and heard of them then
+        let observers = state.withLock { state in
+            var terminals: Set<String> = []
+            for at in state.entries.indices where ids.contains(state.entries[at].id) {
+                state.entries[at].isAnnounced = true
+                terminals.insert(state.entries[at].terminal)
+            }
+            return terminals.compactMap { state.observers[$0] }
+        }
+        for observer in observers { observer(.work) }
     }
 
     private func purge(_ number: String, of user: String, _ key: String?) {
@@ -183,7 +197,7 @@ final class NETRJSOutputs: Sendable {
     func take(for terminal: String, _ device: NETRJS.Device) -> Entry? {
         state.withLock { state in
             let at = state.entries.firstIndex {
-                $0.terminal == terminal && $0.device == device && !$0.isSending && !$0.isDeferred
+                $0.terminal == terminal && $0.device == device && $0.isAnnounced && !$0.isSending && !$0.isDeferred
             }
             guard let at else { return nil }
             state.entries[at].isSending = true

@@ -45,7 +45,6 @@ final class NETRJSServer: Sendable {
         func closed(_ id: UInt64) {
             let waiter = state.withLock { state in
                 state.sessions[id] = nil
-                for (client, session) in state.byClient where session == id { state.byClient[client] = nil }
                 defer { if state.sessions.isEmpty { state.waiter = nil } }
                 return state.sessions.isEmpty ? state.waiter : nil
             }
@@ -59,6 +58,13 @@ final class NETRJSServer: Sendable {
                 guard state.byClient[client] == nil || state.byClient[client] == id else { return false }
                 state.byClient[client] = id
                 return true
+            }
+        }
+
+        /// The session's last word is said: another may have its terminal and its address.
+        func release(_ id: UInt64) {
+            state.withLock { state in
+                for (client, session) in state.byClient where session == id { state.byClient[client] = nil }
             }
         }
 

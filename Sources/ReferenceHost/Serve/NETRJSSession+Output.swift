@@ -132,7 +132,7 @@ extension NETRJSSession {
         await line.finishSending()
         let timer = loop.schedule(after: shared.settings.dataLimit) { [weak self] in
             self?.assumeIsolated { session in
-                session.channels[device]?.peerEnd = session.channels[device]?.peerEnd ?? .lost
+                if session.channels[device]?.peerEnd == nil { session.channels[device]?.peerEnd = .lost }
                 session.wake(device)
             }
         }

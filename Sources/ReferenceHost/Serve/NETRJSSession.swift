@@ -43,6 +43,8 @@ actor NETRJSSession {
     private var writer: CheckedContinuation<Void, Never>?
     private var isOver = false
     private var signOnTimer: LoopTimer?
+    /// For how long octets of a terminal are dropped after our last word.
+    private var dropTimer: LoopTimer?
     private var ports: [LineListener] = []
 
     private let openings: AsyncStream<NETRJS.Device>
@@ -95,6 +97,7 @@ actor NETRJSSession {
         }
         console.close()
         signOnTimer?.cancel()
+        dropTimer?.cancel()
     }
 
     nonisolated func kill() { loop.execute { self.assumeIsolated { $0.handle(.killed) } } }
@@ -146,6 +149,7 @@ actor NETRJSSession {
         isOver = true
         if let terminal { shared.outputs.signedOff(terminal.id) }
         terminal = nil
+        shared.release(number)
         for port in ports { port.stopListening() }
         ports = []
         for line in successors.values { line.abort() }
@@ -257,11 +261,11 @@ actor NETRJSSession {
     // MARK: console
 
     private func read() async {
-        while !isOver {
+        while true {
             let octets: [UInt8]?
             do throws(LineError) { octets = try await console.read() } catch { octets = nil }
             guard let octets else { break }
-            handle(.received(octets))
+            if !isOver { handle(.received(octets)) }
         }
         handle(.lineClosed)
     }
@@ -286,8 +290,7 @@ actor NETRJSSession {
         }
         // the last word must not be lost to a reset
         await console.finishSending()
-        await drop(console, within: Self.lastWordLimit)
-        console.close()
+        dropTimer = loop.schedule(after: Self.lastWordLimit) { [console] in console.close() }
     }
 
     /// Reads until the other side ends, and heeds nothing.
