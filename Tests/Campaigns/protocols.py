@@ -9,13 +9,11 @@ in the messages of the system only; what a program wrote and what was punched is
 import collections
 import hashlib
 import json
-import os
 import re
 import tempfile
 import threading
 import time
 
-import ground
 from ground import Client, Ground, Score, argument, deck, seeded
 
 HOSTS = ["priv", "rje", "net"]
@@ -32,7 +30,7 @@ class ThreeProtocols(Ground):
         users = ["--user", "RMT2:secret", "--user", "RMT3:secret", "--rfc407", "127.0.0.1:0", "--netrjs", "127.0.0.1:0",
                  "--initiators", "8", *more_host]
         super().__init__(folder, host_data=False, host_arguments=users)
-        self.more = more or {}
+        self.more, self.door = more or {}, {}
 
     def doors(self):
         """Where the host serves the other protocols: it says so after its ready line."""
@@ -45,7 +43,7 @@ class ThreeProtocols(Ground):
         return doors
 
     def write_config(self):
-        doors = self.doors()
+        doors = self.door = self.doors()
         with open(self.config, "w") as file:
             file.write(f"""
 listen: 127.0.0.1:0

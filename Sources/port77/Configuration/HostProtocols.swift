@@ -75,6 +75,13 @@ extension Configuration.Host {
     /// A terminal of NETRJS holds one session, which carries all its jobs.
     var leastSessions: Int { speaks.name == .netrjs ? 1 : minSessions }
     var mostSessions: Int { speaks.name == .netrjs ? 1 : maxSessions }
+
+    /// What decks and print-out are in: a NETRJS terminal's code is that of its character set.
+    var wireCodePage: CodePage {
+        guard case .netrjs(let more) = speaks else { return codePage }
+        guard more.characterSet == .ebcdic else { return .ascii }
+        return codePage == .ascii ? .cp037 : codePage
+    }
 }
 
 extension ConfigurationReader {

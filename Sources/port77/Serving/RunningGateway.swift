@@ -136,13 +136,14 @@ final class RunningGateway: Sendable {
         let refusal = try await store.refusal(of: id)
         var pool = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
         pool.idleTime = .seconds(60)
-        let outputs = PushedOutputs(host: id, codePage: host.codePage, store: store, log: log)
+        let outputs = PushedOutputs(host: id, codePage: host.wireCodePage, store: store, log: log)
         let makeStation = try StationMaker(
             host: host, password: password, loops: loops, outputs: outputs, environment: environment
         ).maker()
         let events = HostEvents(host: id, store: store, credential: credential, log: log)
         return HostProfile(
-            id: id, protocolName: host.speaks.name.rawValue, address: host.address.description, codePage: host.codePage,
+            id: id, protocolName: host.speaks.name.rawValue, address: host.address.description,
+            codePage: host.wireCodePage,
             longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
             hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits,
             pool: StationPool(

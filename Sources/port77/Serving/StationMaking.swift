@@ -16,9 +16,7 @@ struct StationMaker {
         switch host.speaks {
         case .privRJE: try privRJE()
         case .rfc407(let own): try rfc407(own)
-        case .netrjs:
-            throw ConfigurationFault(
-                line: 0, column: 0, words: "host \(host.id): \(host.speaks.name.rawValue) is not served yet")
+        case .netrjs(let own): netrjs(own)
         }
     }
 
@@ -36,7 +34,7 @@ struct StationMaker {
     }
 
     private func rfc407(_ own: Configuration.RFC407Host) throws -> @Sendable () -> any Station {
-        let password = password
+        let password = password.isEmpty ? nil : password
         var settings = RFC407Settings(host: host.address.host, port: host.address.port, user: host.user) { password }
         settings.answerTime = host.answerLimit
         settings.tls = try tls()
@@ -59,6 +57,25 @@ struct StationMaker {
             settings.files = FTPExchange(logOn, seenAs: seenAs, folder: ftp.folder)
         }
         let factory = RFC407StationFactory(settings, loops: loops)
+        return { factory.makeStation() }
+    }
+
+    private func netrjs(_ own: Configuration.NETRJSHost) -> @Sendable () -> any Station {
+        let password = password.isEmpty ? nil : password
+        var settings = NETRJSSettings(
+            host: host.address.host, port: host.address.port, characterSet: own.characterSet, terminal: host.user
+        ) { password }
+        switch own.ports {
+        case .announced: settings.ports = .announced
+        case .base(let base): settings.ports = .base(base)
+        case .explicit(let reader, let printer, let punch):
+            settings.ports = .explicit(reader: reader, printer: printer, punch: punch)
+        }
+        settings.form = own.sendsCompressed ? .compressed : .truncated
+        settings.ebcdic = host.wireCodePage == .ascii ? .cp037 : host.wireCodePage
+        settings.leadingBlank = own.punchHasLeadingBlank.map { $0 ? .yes : .no } ?? .auto
+        settings.answerTime = host.answerLimit
+        let factory = NETRJSStationFactory(settings, loops: loops, taker: outputs)
         return { factory.makeStation() }
     }
 }
