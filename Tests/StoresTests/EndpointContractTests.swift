@@ -208,6 +208,34 @@ extension JobStore {
     }
 
     @Test(arguments: StoreUnderTest.available)
+    func `thousands on their way are stopped, taken up again, and canceled`(
+        _ back: StoreUnderTest
+    ) async throws {
+        try await back.run { store async throws in
+            let id = try await store.create(try Sample.endpoint(1, events: ["host.up"]))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<5000 {
+                    group.addTask {
+                        _ = try await store.append(type: "host.up", body: [0x7B, 0x7D], at: Sample.time(number % 60))
+                    }
+                }
+                try await group.waitForAll()
+            }
+            guard case .done = try await store.change(id, state: .disabled) else { return }
+            #expect(try await DeliveryContractTests.due(store).isEmpty)
+            #expect(try await store.deliveryCounts().filter { $0.value != 0 } == [.paused: 5000])
+            guard case .done = try await store.change(id, state: .enabled) else { return }
+            let range = RecoveryRange(since: Sample.time(0), until: Sample.time(60))
+            #expect(try await store.recover(id, of: nil, range: range, at: Sample.time(61), audit: nil) == .count(5000))
+            guard
+                case .done = try await store.deleteEndpoint(
+                    id, of: nil, ifVersion: nil, at: Sample.time(70), audit: nil)
+            else { return }
+            #expect(try await store.deliveryCounts().filter { $0.value != 0 } == [.canceled: 5000])
+        }
+    }
+
+    @Test(arguments: StoreUnderTest.available)
     func `after a rotation both secrets sign until the overlap is over`(_ back: StoreUnderTest) async throws {
         try await back.run { store async throws in
             let id = try await store.create(try Sample.endpoint(1))

@@ -28,14 +28,20 @@ extension Queries {
         WHERE state = 'pending' AND once IS NOT NULL AND next_at <= ? ORDER BY next_at
         """
     static let stopDeliveries = """
-        UPDATE deliveries INDEXED BY deliveries_pending SET state = ?, next_at = NULL, once = NULL, once_at = NULL
-        WHERE endpoint = ? AND state = 'pending'
+        UPDATE deliveries SET state = ?1, next_at = NULL, once = NULL, once_at = NULL WHERE id IN
+            (SELECT id FROM deliveries INDEXED BY deliveries_pending WHERE endpoint = ?2 AND state = 'pending' LIMIT ?3)
         """
     static let cancelPaused = """
-        UPDATE deliveries INDEXED BY deliveries_stuck SET state = 'canceled'
-        WHERE endpoint = ? AND state = 'paused' AND \(isStuck)
+        UPDATE deliveries SET state = 'canceled' WHERE id IN
+            (SELECT id FROM deliveries INDEXED BY deliveries_stuck
+            WHERE endpoint = ?1 AND state = 'paused' AND \(isStuck) LIMIT ?2)
         """
-
+    /// Endpoints that were stopped by a process that did not come to its end.
+    static let halfStopped = """
+        SELECT row, state FROM endpoints INDEXED BY endpoints_stopped WHERE state IN ('disabled', 'deleted')
+        AND EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_pending
+            WHERE d.endpoint = endpoints.row AND d.state = 'pending' AND d.once IS NULL)
+        """
     /// SQLite does not conclude the condition of the index from one state.
     private static let isStuck = "state IN ('dead', 'paused', 'canceled')"
 

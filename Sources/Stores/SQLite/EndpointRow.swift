@@ -27,6 +27,7 @@ extension Schema {
         ALTER TABLE endpoints ADD COLUMN failing_since INTEGER;
         CREATE UNIQUE INDEX endpoints_by_id ON endpoints(id) WHERE id IS NOT NULL;
         CREATE INDEX endpoints_by_owner ON endpoints(owner, id) WHERE id IS NOT NULL AND state != 'deleted';
+        CREATE INDEX endpoints_stopped ON endpoints(row) WHERE state IN ('disabled', 'deleted');
         CREATE INDEX endpoints_unverified ON endpoints(id) WHERE state = 'pending';
 
         ALTER TABLE events ADD COLUMN owner TEXT;           -- of an event of no job that is for one owner only

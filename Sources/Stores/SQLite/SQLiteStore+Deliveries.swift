@@ -12,6 +12,7 @@ extension SQLiteStore {
         at time: Timestamp, limit: Int, excluding: Set<DeliveryID>, leavingOut endpoints: Set<Int64>
     ) async throws(StoreError) -> [Delivery] {
         let memory = memory
+        let stopping = memory.contents.withLock { $0.stopping }
         return try await read { connection in
             let extra = try connection.rows(Queries.extraDeliveries, [.time(time)], most: limit) { row in
                 excluding.contains(DeliveryID(row.int64(0))) ? nil : row.int64(0)
@@ -20,6 +21,7 @@ extension SQLiteStore {
                 let id = row.int64(0)
                 let isSkipped =
                     excluding.contains(DeliveryID(id)) || endpoints.contains(row.int64(1)) || extra.contains(id)
+                    || !stopping.isEmpty && stopping[row.int64(1)] != nil
                 return isSkipped ? nil : id
             }
             return try (extra + due).compactMap { id in
@@ -69,6 +71,7 @@ extension SQLiteStore {
             for result in results { try transaction.record(result, &health) }
             try transaction.settle(health)
         }
+        try await finishStopping()
     }
 }
 

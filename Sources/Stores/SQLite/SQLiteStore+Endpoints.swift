@@ -1,4 +1,5 @@
 package import Jobs
+import Synchronization
 import Wire
 
 extension SQLiteStore {
@@ -34,23 +35,27 @@ extension SQLiteStore {
         _ id: EndpointID, of owner: Owner?, ifVersion version: Int?, settings: Endpoint.Settings?, state: StateWish?,
         at time: Timestamp, audit: AuditEntry?
     ) async throws(StoreError) -> EndpointChanged {
-        try await writer.write { transaction in
+        let changed = try await writer.write { transaction in
             try transaction.change(id, of: owner, ifVersion: version, at: time, audit: audit) { row in
                 if let settings { row.endpoint.settings = settings }
                 row.apply(state, at: time)
             }
         }
+        try await finishStopping()
+        return changed
     }
 
     package func deleteEndpoint(
         _ id: EndpointID, of owner: Owner?, ifVersion version: Int?, at time: Timestamp, audit: AuditEntry?
     ) async throws(StoreError) -> EndpointChanged {
-        try await writer.write { transaction in
+        let changed = try await writer.write { transaction in
             try transaction.change(id, of: owner, ifVersion: version, at: time, audit: audit) { row in
                 row.isDeleted = true
                 row.secrets = []
             }
         }
+        try await finishStopping()
+        return changed
     }
 
     package func rotateSecret(
@@ -179,6 +184,7 @@ extension WriteTransaction {
     func update(_ row: EndpointRow, isTold: Bool = true) throws {
         try run(EndpointRow.update, row.values)
         publish(row.stored, row: row.row)
+        if row.stored != nil { stopping[row.row] = .some(nil) }
         if isTold { note(row.endpoint.id) }
     }
 
@@ -213,15 +219,37 @@ extension WriteTransaction {
             body: EventBody.disabled(row.endpoint, reason: reason, at: time))
     }
 
-    /// All that is pending gets this state; what is under way is judged when its result comes.
+    /// All that is pending gets this state: some of it now, the rest in the commits that `finishStopping` makes, so that 100,000
+    /// do not hold other writers up. What is under way is judged when its result comes.
     func stopDeliveries(of endpoint: Int64, as state: DeliveryState) throws {
-        let count = try run(Queries.stopDeliveries, [.text(state.rawValue), .int(endpoint)])
+        stopping[endpoint] = try stopSome(of: endpoint, as: state) ? .some(state) : .some(nil)
+    }
+
+    /// - Returns: whether there may be more.
+    func stopSome(of endpoint: Int64, as state: DeliveryState) throws -> Bool {
+        let most = 2000
+        let count = try run(Queries.stopDeliveries, [.text(state.rawValue), .int(endpoint), .int(most)])
         countDelivery(.pending, by: -count)
         countDelivery(state, by: count)
-        guard state == .canceled else { return }
-        let paused = try run(Queries.cancelPaused, [.int(endpoint)])
+        if count == most { return true }
+        guard state == .canceled else { return false }
+        let paused = try run(Queries.cancelPaused, [.int(endpoint), .int(most)])
         countDelivery(.paused, by: -paused)
         countDelivery(.canceled, by: paused)
+        return paused == most
+    }
+}
+
+extension SQLiteStore {
+    /// Goes on with what `stopDeliveries` left, also of an earlier process. An endpoint that was enabled meanwhile is left alone.
+    func finishStopping() async throws(StoreError) {
+        while let (endpoint, state) = memory.contents.withLock({ $0.stopping.first }) {
+            let memory = memory
+            _ = try await writer.write { transaction in
+                guard memory.contents.withLock({ $0.stopping[endpoint] }) == state else { return }
+                try transaction.stopDeliveries(of: endpoint, as: state)
+            }
+        }
     }
 }
 

@@ -237,6 +237,10 @@ extension StoreMemory.Contents {
                     row: row.int64(0), owner: row.text(1), events: row.text(2).split(separator: " ").map(String.init)))
             return Never?.none
         }
+        _ = try connection.rows(Queries.halfStopped, []) { row in
+            stopping[row.int64(0)] = row.text(1) == "deleted" ? .canceled : .paused
+            return Never?.none
+        }
         for stored in try connection.rows(Queries.activeEndpoints, [], { try StoredEndpoint($0) }) {
             replace(stored.row, by: stored)
         }

@@ -47,6 +47,8 @@ final class StoreMemory: Sendable {
         var ownedEndpoints: [String: [StoredEndpoint]] = [:]
         /// Of the same ones, by row.
         var targets: [Int64: DeliveryTarget] = [:]
+        /// Endpoints whose pending deliveries are not all stopped yet.
+        var stopping: [Int64: DeliveryState] = [:]
         var lastWrite: ContinuousClock.Instant?
     }
 
@@ -87,6 +89,7 @@ final class StoreMemory: Sendable {
                 contents.jobEndpoints[job]?.removeAll { gone.contains($0.row) }
             }
             for (row, change) in transaction.endpointChanges { contents.replace(row, by: change) }
+            for (row, state) in transaction.stopping { contents.stopping[row] = state }
             contents.lastWrite = .now
         }
     }

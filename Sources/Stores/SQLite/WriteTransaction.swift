@@ -22,6 +22,8 @@ final class WriteTransaction {
     /// Endpoints of owners as this transaction leaves them; nil: they take nothing any more.
     private(set) var endpointChanges: [Int64: StoredEndpoint?] = [:]
     private(set) var endedJobs: [Int64] = []
+    /// Endpoints whose deliveries are on their way to this state; nil: no more.
+    var stopping: [Int64: DeliveryState?] = [:]
     private(set) var committed: [Committed] = []
     /// For the spool folder, when the commit is durable.
     private(set) var finishedParts: [SpoolPart] = []
