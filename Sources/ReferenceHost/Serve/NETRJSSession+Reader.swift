@@ -45,7 +45,7 @@ extension NETRJSSession {
                     if let complete = stack.append(card) { await enter(complete, terminal) }
                 }
             } catch {
-                let shown = error.header.map { ["NRJ512A \(Hex.encode($0))"] } ?? []
+                let shown = error.header.map { ["NRJ512A \(Hex.encode($0).uppercased())"] } ?? []
                 switch error {
                 case .record(let record, let code):
                     return abandon(["NRJ602A LINE \(record) READER1 CODE \(code.rawValue)"])

@@ -99,6 +99,7 @@ extension NETRJSStation {
                             await stream?.sink.discard()
                             return .tail(stream?.id ?? .init(device: device, job: ""))
                         }
+                        if (stream?.piece.count ?? 0) >= Self.pieceOctets { try await stream?.hand() }
                     case .endOfData:
                         guard let whole = stream else {
                             await acknowledge(line)
@@ -107,7 +108,6 @@ extension NETRJSStation {
                         return await finish(whole, line)
                     }
                 }
-                if (stream?.piece.count ?? 0) >= Self.pieceOctets { try await stream?.hand() }
             } catch let error as NETRJS.StreamFault {
                 line.abort()
                 return await cut(stream, "it cannot be read (NRJ\(error.message))")
