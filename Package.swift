@@ -59,10 +59,12 @@ let tests: [Room] = [
     Room("ReferenceHost", ["Wire", "Lines", "Protocols", "Jobs", "Stations"]),
 ]
 
-/// `Stores:1` puts the seeded bug 1 into that room, to show that the campaigns can fail: see scripts/seeded-bugs.
+/// `Stores:1` puts the seeded bug 1 into that room, `Stores:1,7` two of them, to show that the campaigns can fail: see
+/// scripts/seeded-bugs.
 func seededBug(in room: String) -> [SwiftSetting] {
     let words = Context.environment["PORT77_SEEDED_BUG"]?.split(separator: ":") ?? []
-    return words.count == 2 && words[0] == room ? [.define("SEEDED_BUG_\(words[1])")] : []
+    guard words.count == 2, words[0] == room else { return [] }
+    return words[1].split(separator: ",").map { .define("SEEDED_BUG_\($0)") }
 }
 
 /// Folders that tests read by path: SwiftPM is told that they hold no sources.

@@ -182,7 +182,8 @@ class Ledgers:
             if not kinds:
                 self.lost.append((deck.name, identifier, "no webhook told of its end"))
             elif kinds != [f"job.{deck.ends}"]:
-                self.doubled.append((deck.name, identifier, "other webhooks than one of its end", kinds))
+                wrong = self.doubled if len(kinds) > 1 else self.lost
+                wrong.append((deck.name, identifier, "other webhooks than one of its end", kinds))
         known = {identifier for ledgers in (self, self.before or self) for identifier in ledgers.acknowledged.values()}
         for identifier in told:
             if identifier not in known:
