@@ -1,5 +1,6 @@
 import Jobs
 import Lines
+import Logging
 import Protocols
 import Synchronization
 import Wire
@@ -50,14 +51,13 @@ final class RFC407Desk: Sendable {
         var watches: [String: UInt64] = [:]
         var delivering = 0
         var backlog = FIFO<Work>()
-        /// For the operator, newest last.
-        var operatorLines: [String] = []
     }
 
     let settings: RFC407HostSettings
     let batch: BatchSystem
     let stallLimit: Duration
     let state = Mutex(State())
+    private let log = Logger(label: "port77.host.operator")
     private let loops: [EventLoop]
     private let nextLoop = Mutex(0)
     private let work: AsyncStream<Work>
@@ -201,13 +201,14 @@ final class RFC407Desk: Sendable {
         let files = report.end == nil ? [] : (try? batch.files(number, of: report.user)) ?? []
         var words: [(RFC407.Reply, Bool)] = []
         var work: [Work] = []
+        var operatorText: String?
         let session = state.withLock { state -> RFC407Session? in
             guard var job = state.jobs[number], job.user == report.user, job.isAnnounced else { return nil }
             defer { state.jobs[number] = job }
-            if report.state == .running, !job.isRunningTold {
+            if report.state == .running, !job.isRunningTold, !job.isEnded {
                 job.isRunningTold = true
                 if let text = job.settings.operatorText {
-                    state.operatorLines = (state.operatorLines + ["\(number) \(text)"]).suffix(100)
+                    operatorText = text
                 }
                 words.append((RFC407.Reply(60, "Job \(number) started"), false))
             }
@@ -216,6 +217,10 @@ final class RFC407Desk: Sendable {
                 if !job.isCancelled { words.append((Self.word(of: end, number), true)) }
             }
             return job.session
+        }
+        if let operatorText {
+            log.notice(
+                "a job starts with a text for the operator", metadata: ["job": "\(number)", "text": "\(operatorText)"])
         }
         for (reply, isLast) in words { session?.tell(reply, of: number, isLast: isLast) }
         for piece in work { give(piece) }

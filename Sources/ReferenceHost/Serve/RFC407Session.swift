@@ -164,8 +164,8 @@ actor RFC407Session {
     /// - Returns: false when the input was aborted meanwhile.
     private func heard(_ progress: RFC407InputReader.Progress, of number: Int) -> Bool {
         guard input?.number == number, !(input?.work.isCancelled ?? true) else {
-            // what was accepted is told all the same, as far as somebody listens
-            if case .ended(let replies, _) = progress { for reply in replies { handle(.notice(reply)) } }
+            // what was accepted is told all the same, as far as somebody listens; ABORT has said the rest
+            if case .ended(let replies, job: .some) = progress { for reply in replies { handle(.notice(reply)) } }
             return false
         }
         switch progress {

@@ -213,7 +213,11 @@ extension RFC407Station: Station {
     /// The host drops the job with its last file.
     package func purge(_ job: JobNumber) async throws(StationError) {
         for name in [settings.punchFile, settings.printFile].compactMap(\.self) {
-            let reply = try await ask(.change(job: job.description, file: name, .discard))
+            var reply = try await ask(.change(job: job.description, file: name, .discard))
+            if reply.code == 504 {
+                // We have the file, but the host has not seen our end of its connection yet.
+                reply = try await ask(.transmission(.abort, count: 1, .file(job: job.description, file: name)))
+            }
             guard (200..<300).contains(reply.code) || reply.code == 464 else { throw StationError(reply) }
         }
     }

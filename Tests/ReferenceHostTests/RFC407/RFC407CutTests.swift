@@ -11,47 +11,69 @@ import Wire
 /// The line is cut at every place where the host sends or hears something; each job is followed to its end, as the engine
 /// would. Lost 0, doubled 0, or uncertain with evidence; every print-out whole.
 struct RFC407CutTests {
-    /// Cuts at the n-th place, once.
+    enum Kind: String, CaseIterable, Sendable {
+        case controlSent, controlReceived, deck, deckEnd, output, outputEnd
+
+        init(_ place: RFC407CutPlace) {
+            self =
+                switch place {
+                case .controlSent: .controlSent
+                case .controlReceived: .controlReceived
+                case .deck: .deck
+                case .output: .output
+                case .deckEnd: .deckEnd
+                case .outputEnd: .outputEnd
+                }
+        }
+    }
+
+    /// Cuts at the n-th place of a kind, once.
     private final class Cutter: Sendable {
-        private let state: Mutex<(left: Int, place: RFC407CutPlace?)>
-        init(at place: Int) { state = Mutex((place, nil)) }
+        private let kind: Kind
+        private let left: Mutex<Int>
+
+        init(_ kind: Kind, _ number: Int) {
+            self.kind = kind
+            left = Mutex(number)
+        }
 
         func cuts(_ place: RFC407CutPlace) -> Bool {
-            state.withLock { state in
-                state.left -= 1
-                if state.left == 0 { state.place = place }
-                return state.left == 0
+            guard Kind(place) == kind else { return false }
+            return left.withLock { left in
+                left -= 1
+                return left == 0
             }
         }
 
-        var place: RFC407CutPlace? { state.withLock { $0.place } }
+        var hasCut: Bool { left.withLock { $0 <= 0 } }
     }
 
     private static let text =
         "//CUT JOB 1\n//S EXEC PGM=LINES,PARM='40'\n//SYSPRINT DD SYSOUT=A\n//T EXEC PGM=CARDS,PARM='3'\n//SYSPUNCH DD SYSOUT=B\n"
 
-    @Test func `no job is lost or doubled, and no record missing, wherever the line is cut`() async throws {
-        var places: [RFC407CutPlace] = []
-        var uncertain = 0
-        for at in 1..<200 {
-            let cutter = Cutter(at: at)
+    /// With the least number of cuts that the dialogue has room for: log-on, OUT twice, INPUT, STATUS, CHANGE twice.
+    @Test(arguments: [
+        (Kind.controlSent, 12), (.controlReceived, 12), (.deck, 1), (.deckEnd, 1), (.output, 2), (.outputEnd, 2),
+    ])
+    func `no job is lost or doubled, and no record missing, wherever the line is cut`(
+        _ kind: Kind, _ least: Int
+    ) async throws {
+        var (cuts, uncertain) = (0, 0)
+        for number in 1...20 {
+            let cutter = Cutter(kind, number)
             let wasUncertain = try await withRFC407Host { _, own in
                 own.cuts = { cutter.cuts($0) }
             } _: { host, address in
-                try await self.follow(host, rfc407Settings(address) { $0.answerTime = .seconds(20) }, "cut \(at)")
+                let settings = rfc407Settings(address) { $0.answerTime = .seconds(20) }
+                return try await self.follow(host, settings, "\(kind.rawValue) \(number)")
             }
+            guard cutter.hasCut else { break }
+            cuts += 1
             if wasUncertain { uncertain += 1 }
-            guard let place = cutter.place else { break }
-            places.append(place)
         }
-        // the dialogue, the deck, its end, each file and its end were all cut
-        #expect(places.contains(.deckEnd))
-        #expect(places.contains(.outputEnd))
-        #expect(places.contains(.controlSent) && places.contains(.controlReceived))
-        #expect(places.contains { if case .deck = $0 { true } else { false } })
-        #expect(places.contains { if case .output = $0 { true } else { false } })
-        #expect(places.count > 25, "\(places)")
-        #expect(uncertain < places.count / 4)
+        #expect(cuts >= least)
+        // only while the 260 is on its way can nobody say
+        #expect(uncertain <= 2)
     }
 
     /// A station that is made anew when its line was lost.
