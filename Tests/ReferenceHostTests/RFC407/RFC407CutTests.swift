@@ -72,8 +72,8 @@ struct RFC407CutTests {
             if wasUncertain { uncertain += 1 }
         }
         #expect(cuts >= least)
-        // only while the 260 is on its way can nobody say
-        #expect(uncertain <= 2)
+        // only while the 260 is on its way can nobody say; a reset right behind it may overtake it
+        #expect(uncertain <= 4)
     }
 
     /// A station that is made anew when its line was lost.
