@@ -10,11 +10,13 @@ import collections
 import hashlib
 import json
 import re
+import socket
+import subprocess
 import tempfile
 import threading
 import time
 
-from ground import Client, Ground, Score, argument, deck, seeded
+from ground import PORT77, Client, Ground, Score, argument, deck, seeded
 
 HOSTS = ["priv", "rje", "net"]
 USERS = {"priv": "RMT1", "rje": "RMT2", "net": "RMT3"}
@@ -27,7 +29,7 @@ class ThreeProtocols(Ground):
     """The reference host on three doors, and a gateway that knows each as a host of its own."""
 
     def __init__(self, folder, more_host=(), more=None):
-        users = ["--user", "RMT2:secret", "--user", "RMT3:secret", "--rfc407", "127.0.0.1:0", "--netrjs", "127.0.0.1:0",
+        users = ["--user", "RMT2:secret", "--user", "RMT3:secret", "--user", "RMT4:secret", "--rfc407", "127.0.0.1:0", "--netrjs", "127.0.0.1:0",
                  "--initiators", "8", *more_host]
         super().__init__(folder, host_data=False, host_arguments=users)
         self.more, self.door = more or {}, {}
@@ -152,6 +154,64 @@ def finish_all(three, jobs, seconds):
     return done
 
 
+def by_a_stranger(three, name):
+    """Another terminal of the host leaves a job whose output goes to the gateway's printer. Answers what it heard when that fails."""
+    heard = []
+    with socket.create_connection(("127.0.0.1", int(three.door["netrjs"].rsplit(":", 1)[1])), 30) as console:
+        console.settimeout(30)
+        said = console.makefile("rb")
+
+        def hear(mark):
+            while True:
+                line = said.readline().decode("latin-1")
+                heard.append(line)
+                if not line:
+                    raise OSError(f"{mark} did not come")
+                if mark in line:
+                    return line
+
+        try:
+            base = int(hear("SOCKET BASE").split()[-1])
+            hear("NRJ876")
+            console.sendall(b"SIGNON RMT4,secret\r\n")
+            hear("RJS750")
+            console.sendall(b"SET DEST=RMT3\r\n")
+            cards = [f"//{name} JOB (1),STRANGER", "//S1 EXEC PGM=LINES,PARM=3"]
+            records = b"".join(bytes([0xC3, len(card)]) + card.encode() for card in cards)
+            with socket.create_connection(("127.0.0.1", base + 2), 30) as reader:
+                reader.sendall(b"\xff\x00\x00\x00" + (8 * len(records)).to_bytes(4, "big") + b"\x00" + records + b"\xfe")
+                reader.shutdown(socket.SHUT_WR)
+                hear("RJS534")
+            console.sendall(b"SIGNOFF\r\n")
+            hear("NRJ205")
+        except OSError as fault:
+            return fault, heard
+    return None
+
+
+def unclaimed(three, score, owner):
+    """What came of the stranger's job: kept, shown, claimed by the command line, and then on the list no more."""
+    client, deadline, items = Client(three.gateway), time.monotonic() + 60, []
+    while not items and time.monotonic() < deadline:
+        items = client.json("GET", "/v1/unclaimed?host=net")[1]["items"]
+        time.sleep(0 if items else 0.1)
+    score.check("a stranger's output is kept as unclaimed, and nothing else is",
+                [item.get("name") for item in items] == ["STRANGER"], items)
+    if not items:
+        return
+    number = str(items[0]["number"])
+    gateway = ["--gateway", f"http://127.0.0.1:{three.gateway.port}"]
+    shown = subprocess.run([PORT77, "unclaimed", "show", number, *gateway], capture_output=True, text=True)
+    score.check("port77 unclaimed show prints it", "STRANGER" in shown.stdout and "LINE" in shown.stdout.upper(), shown)
+    before = client.json("GET", f"/v1/jobs/{owner}")[1]["outputs"]
+    claimed = subprocess.run([PORT77, "unclaimed", "claim", number, owner, *gateway], capture_output=True, text=True)
+    after = client.json("GET", f"/v1/jobs/{owner}")[1]["outputs"]
+    score.check("port77 unclaimed claim makes it an output of a job",
+                claimed.returncode == 0 and len(after) == len(before) + 1 and after[-1]["sha256"] == items[0]["sha256"],
+                (claimed, after))
+    score.check("then nothing is unclaimed", client.json("GET", "/v1/unclaimed")[1]["items"] == [])
+
+
 def difference(one, other):
     for number, (a, b) in enumerate(zip(one.split(b"\n"), other.split(b"\n"))):
         if a != b:
@@ -207,8 +267,11 @@ def main():
     names = collections.Counter({f"J{number % 10_000_000:07d}": 3 for number in range(count)})
     score.check("the host ran every deck three times, and nothing else", ran == names,
                 list(((names - ran) + (ran - names)).items())[:5])
-    unclaimed = Client(three.gateway).json("GET", "/v1/unclaimed")
-    score.check("no output is unclaimed", unclaimed is not None and unclaimed[1]["items"] == [], unclaimed)
+    left = Client(three.gateway).json("GET", "/v1/unclaimed")
+    score.check("no output is unclaimed", left is not None and left[1]["items"] == [], left)
+    refusal = by_a_stranger(three, "STRANGER")
+    score.check("a stranger left a job at the terminal", refusal is None, refusal)
+    unclaimed(three, score, jobs["net"].get(0))
     codes = three.stop()
     score.check("both end well", codes == (0, 0), (codes, folder))
     print(f"{3 * count} jobs in {took:.1f} s; the last ended {', '.join(f'{h} {max(ends[h])[11:23]}' for h in HOSTS if ends[h])}",
