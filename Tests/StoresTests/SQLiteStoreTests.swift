@@ -25,6 +25,23 @@ import Testing
         }
     }
 
+    @Test func `an endpoint that a killed process had half stopped is stopped by the next one`() async throws {
+        let folder = try TemporaryFolder()
+        let first = try SQLiteStore(folder: folder.path)
+        try await first.create(try Sample.endpoint(1, events: ["host.up"]))
+        for second in 1...3 {
+            _ = try await first.append(type: "host.up", body: [0x7B, 0x7D], at: Sample.time(second))
+        }
+        await first.close()
+        let queue = try DatabaseQueue(path: folder.path + "/port77.db")
+        try await queue.write { try $0.execute(sql: "UPDATE endpoints SET state = 'disabled'") }
+        try queue.close()
+        let second = try SQLiteStore(folder: folder.path)
+        #expect(try await DeliveryContractTests.due(second).isEmpty)
+        #expect(try await second.deliveryCounts() == [.paused: 3])
+        await second.close()
+    }
+
     @Test func `a database of a newer program is left alone`() async throws {
         let folder = try TemporaryFolder()
         await (try SQLiteStore(folder: folder.path)).close()

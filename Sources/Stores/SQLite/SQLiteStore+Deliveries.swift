@@ -13,6 +13,8 @@ extension SQLiteStore {
     ) async throws(StoreError) -> [Delivery] {
         let memory = memory
         let stopping = memory.contents.withLock { $0.stopping }
+        // Left by a process that was killed; with a disk that is full they are passed over all the same.
+        if !stopping.isEmpty { try? await finishStopping() }
         return try await read { connection in
             let extra = try connection.rows(Queries.extraDeliveries, [.time(time)], most: limit) { row in
                 excluding.contains(DeliveryID(row.int64(0))) ? nil : row.int64(0)
