@@ -209,6 +209,12 @@ package final class Connection: TimerNode, DescriptorHandler, @unchecked Sendabl
         end(.local)
     }
 
+    /// Whether the peer sees a reset when this end is closed, also by the death of the process. For protocols in which an
+    /// orderly end says that everything was stored.
+    package func setResetsWhenAbandoned(_ resets: Bool) {
+        setOption(SOL_SOCKET, SO_LINGER, linger(l_onoff: resets ? 1 : 0, l_linger: 0))
+    }
+
     /// Sends what is queued, then closes. Nothing more is read; a peer that still sends gets a reset: see `lingerClose`.
     package func closeAfterFlush() {
         guard isOpen || phase == .open else { return }

@@ -63,6 +63,12 @@ package final class TCPLine: Line {
         core.loop.perform { core.connection?.reset() }
     }
 
+    /// Whether the peer sees a reset when this end is closed without `finishSending`, also by the death of the process.
+    package func setResetsWhenAbandoned(_ resets: Bool) async {
+        let core = core
+        await core.loop.run { core.connection?.setResetsWhenAbandoned(resets) }
+    }
+
     /// Returns when everything written has been taken by the kernel.
     package func flush(within limit: Duration? = nil) async throws(LineError) {
         let core = core

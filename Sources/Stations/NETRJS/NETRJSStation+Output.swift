@@ -44,6 +44,8 @@ extension NETRJSStation {
             let result: Result
             do throws(LineError) {
                 let line = try await open(device)
+                // FIN says that the output is stored: a process that is killed must not say it.
+                await line.setResetsWhenAbandoned(true)
                 result = await receive(device, line)
             } catch {
                 result = .nothing("\(error)")
@@ -176,6 +178,7 @@ extension NETRJSStation {
 
     /// FIN, and the host's close: what it says behind END-OF-DATA is dropped.
     func acknowledge(_ line: TCPLine) async {
+        await line.setResetsWhenAbandoned(false)
         await line.finishSending()
         let end = ContinuousClock.now + Self.closeTime
         while end > .now {
