@@ -158,6 +158,8 @@ enum JobDocument {
         json.string(job + "/deck")
         json.key("events")
         json.string(job + "/events")
+        json.key("deliveries")
+        json.string(job + "/deliveries")
         json.endObject()
     }
 

@@ -2,7 +2,8 @@
 
     $(scripts/webhook-tools) Tests/Campaigns/libraries.py --port77 .build/debug/port77
 
-Also what they verify during a rotation, a job's own `notify` secret, `webhook.test`, and the gateway's public key by cryptography.
+Also during a rotation, of a job's own `notify`, of `webhook.test` and of what is sent again; the gateway's public key by
+cryptography; every body by the schema of the OpenAPI document; receivers that agree by handshake or challenge, and one that has gone.
 """
 import base64
 import http.server
@@ -13,8 +14,10 @@ import threading
 import time
 
 import cloudevents.core.bindings.http as ce
+import jsonschema
 import standardwebhooks.webhooks
 import svix.webhooks
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ground import Client, Ground, Score
@@ -31,7 +34,18 @@ class Taker(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         with self.lock:
             self.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(204)
+        told = json.loads(body).get("data", {})
+        answer = told.get("challenge", "").encode() if self.path == "/challenge" else b""
+        self.send_response(410 if self.path == "/gone" else 200)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def do_OPTIONS(self):
+        self.send_response(405)  # the status proves nothing
+        if self.path == "/handshake":
+            self.send_header("WebHook-Allowed-Origin", self.headers["WebHook-Request-Origin"])
+        self.send_header("content-length", "0")
         self.end_headers()
 
     def log_message(self, *_):
@@ -85,6 +99,13 @@ def main():
     hooks = {mode: ask("POST", "/v1/webhooks", {
         "url": f"{base}/{mode}", "events": ["job.*"], "mode": mode, "signatures": ["v1a"]}) for mode in MODES}
     keys = [item["key"] for item in ask("GET", "/v1/webhook-keys")["items"]]
+    agreeing = {kind: ask("POST", "/v1/webhooks", {
+        "url": f"{base}/{kind}", "events": ["job.*"], "verification": kind}) for kind in ("handshake", "challenge")}
+    silent = ask("POST", "/v1/webhooks", {"url": f"{base}/silent", "events": ["job.*"], "verification": "handshake"})
+    gone = ask("POST", "/v1/webhooks", {"url": f"{base}/gone", "events": ["job.*"]})
+    ask("POST", "/v1/webhooks", {"url": f"{base}/alarm", "events": ["webhook.disabled"]})
+    score.check("who must agree is called for nothing before",
+                all(hook["state"] == "pending" for hook in (*agreeing.values(), silent)), agreeing)
     first = run_job()
     for mode in MODES:
         arrived(f"/{mode}", lambda found: any(b'"job.completed"' in body for _, body in found))
@@ -138,6 +159,39 @@ def main():
     calls = arrived("/standard", lambda found: any(b'"webhook.test"' in body for _, body in found))
     tests = [(h, body) for h, body in calls if b'"webhook.test"' in body]
     score.check("and verified", len(tests) == 1 and takes(svix.webhooks, hooks["standard"]["secret"], *tests[0]), tests)
+    for kind, hook in agreeing.items():
+        calls = arrived(f"/{kind}", lambda found: any(b'"job.completed"' in body for _, body in found))
+        score.check(f"{kind}: agreed, enabled, told",
+                    calls and ask("GET", f"/v1/webhooks/{hook['id']}")["state"] == "enabled"
+                    and all(takes(standardwebhooks.webhooks, hook["secret"], h, body) for h, body in calls), calls)
+    state = ask("GET", f"/v1/webhooks/{silent['id']}")
+    score.check("who does not agree is not told", state["state"] == "pending" and not arrived("/silent", lambda _: True), state)
+    alarm = arrived("/alarm", lambda found: found)
+    state = ask("GET", f"/v1/webhooks/{gone['id']}")
+    score.check("who answers 410 is disabled, and the owner's others hear of it",
+                state.get("disabled_reason") == "gone" and alarm and gone["id"].encode() in alarm[0][1], (state, alarm))
+
+    before = {h["webhook-id"]: body for h, body in arrived("/standard", lambda found: found)}
+    delivered = ask("GET", f"/v1/webhooks/{hooks['standard']['id']}/deliveries?state=delivered&type=job.completed&limit=1")["items"][0]
+    ask("POST", delivered["links"]["redeliver"])
+
+    def twice(found):
+        return sum(h["webhook-id"] == delivered["event_id"] for h, _ in found) == 2
+
+    calls = arrived("/standard", twice)
+    again = [body for h, body in calls if h["webhook-id"] == delivered["event_id"]]
+    score.check("what is sent again has the same id and body", again == [before[delivered["event_id"]]] * 2, again)
+    document = yaml.safe_load(open("openapi/port77.yaml"))
+    kinds = {"job": "JobEvent", "host": "HostEvent", "webhook": "WebhookEvent"}
+    checkers = {kind: jsonschema.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": document["components"]}) for kind, name in kinds.items()}
+    with Taker.lock:
+        bodies = {body for path, _, body in Taker.calls if not path.startswith("/cloudevents")}
+    odd = []
+    for body in bodies:
+        event = json.loads(body)
+        odd += [f"{event['type']}: {fault.message}" for fault in checkers[event["type"].split(".")[0]].iter_errors(event)]
+    score.check(f"{len(bodies)} bodies fit the schemas of the description", len(bodies) > 10 and not odd, odd[:3])
     score.check("both end on SIGTERM", ground.stop() == (0, 0))
     score.close()
 

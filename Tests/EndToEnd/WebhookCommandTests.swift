@@ -83,6 +83,16 @@ import Wire
             #expect(try await port77("webhooks", "remove", id).code == 0)
             #expect(try await port77("webhooks", "show", id).code == 251)
 
+            let secret = folder + "/secret"
+            try Data("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n".utf8).write(to: URL(fileURLWithPath: secret))
+            let once = try await port77(
+                "submit", file, "--hold", "--notify", hook, "--notify-events", "job.held", "--notify-secret-file", secret,
+                "--json")
+            #expect(once.code == 0, "\(once)")
+            let calls = try #require(try json(once)["links"]?["deliveries"]?.string)
+            let asked = try await Child.run("curl", ["-sf", gateway.address + calls])
+            #expect(asked.outputText.contains(#""event_type":"job.held""#), "\(asked.outputText)")
+
             try await receipt(of: number, file, gateway.address, folder)
         }
     }

@@ -24,6 +24,12 @@ struct Submit: ParsableCommand {
     @Option(help: "A URL to be called when the job ends. May be given again.")
     var notify: [String] = []
 
+    @Option(help: "With --notify: types of events with commas between, job.running,job.completed. (default: the ends)")
+    var notifyEvents: String?
+
+    @Option(help: "With --notify: a file with the secret (whsec_...) that signs instead of the gateway's.")
+    var notifySecretFile: String?
+
     @Option(help: "Your own name for the job.")
     var correlator: String?
 
@@ -74,12 +80,20 @@ struct Submit: ParsableCommand {
             ("timeout", runLimit.map(String.init)), ("on_uncertain", onUncertain),
         ]
         items += notify.map { ("notify", $0) }
+        items.append(("notify_events", notifyEvents))
         for pair in label {
             guard let equals = pair.firstIndex(of: "=") else { throw ValidationError("--label takes KEY=VALUE") }
             items.append(("label.\(pair[..<equals])", String(pair[pair.index(after: equals)...])))
         }
         var fields = ["Content-Type": "text/plain"]
         fields["Idempotency-Key"] = idempotencyKey
+        if let notifySecretFile {
+            guard let octets = readSmallFile(notifySecretFile) else {
+                throw ValidationError("\(notifySecretFile) cannot be read")
+            }
+            fields["Notify-Secret"] = String(decoding: octets, as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
         let answer = try client.ask("POST", "/v1/jobs" + query(items), fields: fields, body: deck)
         guard let job = answer.json, let id = job["id"]?.string else {
             complain("the gateway's answer has no job")
