@@ -84,9 +84,11 @@ import Wire
             #expect(try await port77("webhooks", "show", id).code == 251)
 
             let secret = folder + "/secret"
-            try Data("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n".utf8).write(to: URL(fileURLWithPath: secret))
+            try Data("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n".utf8).write(
+                to: URL(fileURLWithPath: secret))
             let once = try await port77(
-                "submit", file, "--hold", "--notify", hook, "--notify-events", "job.held", "--notify-secret-file", secret,
+                "submit", file, "--hold", "--notify", hook, "--notify-events", "job.held", "--notify-secret-file",
+                secret,
                 "--json")
             #expect(once.code == 0, "\(once)")
             let calls = try #require(try json(once)["links"]?["deliveries"]?.string)
