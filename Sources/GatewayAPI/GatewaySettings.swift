@@ -34,6 +34,8 @@ package struct GatewaySettings: Sendable {
     package var retryAfterSeconds = 2
     package var mostLabels = 32
     package var mostNotifyURLs = 5
+    /// Webhooks of one owner: each is looked at in every commit of his.
+    package var mostEndpoints = 1000
 
     /// Between comments on an event stream nobody has events for.
     package var keepAlive = Duration.seconds(15)

@@ -208,6 +208,22 @@ private let faultyWebhooks: [(body: String, pointers: [String])] = [
         #expect(other.problem == "invalid-cursor")
     }
 
+    @Test func `an owner may have so many webhooks, and another as many`() async throws {
+        let rig = try Rig { settings in
+            byField(&settings)
+            settings.mostEndpoints = 2
+        }
+        let (id, _) = try await rig.endpoint(owner: "alice")
+        _ = try await rig.endpoint(owner: "alice")
+        let body = #"{"url":"https://ci.example/hook"}"#
+        let third = try await rig.send("POST", "/v1/webhooks", body, ("X-Owner", "alice"))
+        #expect(third.status == 429)
+        #expect(third.problem == "quota-exceeded")
+        _ = try await rig.endpoint(owner: "bob")
+        #expect(try await rig.send("DELETE", "/v1/webhooks/\(id)", nil, ("X-Owner", "alice")).status == 204)
+        _ = try await rig.endpoint(owner: "alice")
+    }
+
     @Test func `a rotation keeps the old secret for the overlap`() async throws {
         let rig = try Rig()
         let (id, document) = try await rig.endpoint()

@@ -88,6 +88,12 @@ extension Gateway {
         var fields = EndpointFields()
         try fields.take(
             try await jsonMembers(request, body), settings.webhooks.check)
+        let most = settings.mostEndpoints
+        guard try await desk.store.endpoints(of: caller.owner, before: nil, limit: most).count < most else {
+            var problem = Problem(.quotaExceeded, "There are \(most) webhooks already; remove one first.")
+            problem.retryable = false
+            throw problem
+        }
         let now = desk.clock.now()
         let secret = fields.secret ?? SigningKey.newSecret()
         let endpoint = Endpoint(

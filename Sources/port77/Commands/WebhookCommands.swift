@@ -22,13 +22,25 @@ struct WebhookCommands: ParsableCommand {
         @OptionGroup var client: ClientOptions
 
         func run() throws {
-            let answer = try client.ask("GET", "/v1/webhooks?limit=500")
-            if client.json { return printOctets(answer.body + [0x0A]) }
-            print("\(padded("ID", 30))\(padded("STATE", 10))\(padded("MODE", 24))URL")
-            for endpoint in answer.json?["items"]?.elements ?? [] {
-                let column = { (name: String, width: Int) in padded(endpoint[name].map(words) ?? "-", width) }
-                print(column("id", 30) + column("state", 10) + column("mode", 24) + (endpoint["url"]?.string ?? ""))
-            }
+            var cursor: String?
+            var isFirst = true
+            repeat {
+                let items: [(String, String?)] = [("limit", "500"), ("cursor", cursor)]
+                let answer = try client.ask("GET", "/v1/webhooks" + query(items))
+                if client.json {
+                    printOctets(answer.body + [0x0A])
+                } else {
+                    if isFirst { print("\(padded("ID", 30))\(padded("STATE", 10))\(padded("MODE", 24))URL") }
+                    for endpoint in answer.json?["items"]?.elements ?? [] { show(endpoint) }
+                }
+                isFirst = false
+                cursor = answer.json?["next_cursor"]?.string
+            } while cursor != nil
+        }
+
+        private func show(_ endpoint: JSONValue) {
+            let column = { (name: String, width: Int) in padded(endpoint[name].map(words) ?? "-", width) }
+            print(column("id", 30) + column("state", 10) + column("mode", 24) + (endpoint["url"]?.string ?? ""))
         }
     }
 
