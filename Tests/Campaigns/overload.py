@@ -122,9 +122,10 @@ def main():
     score.check("Retry-After follows the rate of the host", not times or max(times) <= 10 + 2 * WAITING / capacity,
                 (min(times, default=0), max(times, default=0), capacity))
     score.check("never more wait than may", most <= WAITING, most)
+    # A line that grows without bound would cost seconds; a busy machine costs some tens of milliseconds.
     score.check("what is accepted keeps its latency",
-                quantile(at_five, .5) <= 3 * quantile(at_rest, .5) + .03
-                and quantile(at_five, .99) <= 3 * quantile(at_rest, .99) + .25, figures)
+                quantile(at_five, .5) <= 3 * quantile(at_rest, .5) + .1
+                and quantile(at_five, .99) <= 5 * quantile(at_rest, .99) + 1, figures)
     deadline = time.monotonic() + 60 + 3 * WAITING / capacity
     lost = {}
     for identifier in taken:
