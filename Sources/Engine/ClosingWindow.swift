@@ -13,13 +13,16 @@ struct ClosingWindow: Sendable {
     let isOpenFromTheStart: Bool
     private let gate: Gate?
 
-    init(of job: JobID, _ deck: PreparedDeck, on cut: CutDeck, in store: any JobStore, _ clock: WallClock) {
+    /// - Parameter isCheap: a job in the window is settled by its key, so that the window may be longer than need be.
+    init(
+        of job: JobID, _ deck: PreparedDeck, on cut: CutDeck, isCheap: Bool, in store: any JobStore, _ clock: WallClock
+    ) {
         let commit: @Sendable () async throws -> Void = {
             _ = try await store.commit(JobChange(nil, of: job, at: clock.now(), attempt: .closing))
         }
         switch cut.fate {
         case .dropped:
-            isOpenFromTheStart = deck.octets <= DeckPreparation.pieceOctets
+            isOpenFromTheStart = isCheap && deck.octets <= DeckPreparation.pieceOctets
             closing = isOpenFromTheStart ? nil : commit
             self.deck = deck
             gate = nil

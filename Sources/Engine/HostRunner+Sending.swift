@@ -60,7 +60,8 @@ extension HostRunner {
         } catch {
             return try await reject(id, lease.session, because: error)
         }
-        let window = ClosingWindow(of: id, deck, on: host.cutDeck, in: store, clock)
+        let window = ClosingWindow(
+            of: id, deck, on: host.cutDeck, isCheap: lease.station.abilities.contains(.submissionKey), in: store, clock)
         let began = try await commit(
             JobChange(
                 .beginSending, of: id, at: clock.now(),
