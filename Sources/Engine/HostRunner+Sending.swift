@@ -159,8 +159,8 @@ extension HostRunner {
         guard let job = try await store.job(id), job.state.isAtHost, let number = job.hostJob else { return }
         let isKnown = state.withLock { $0.follower.tracked[number]?.job == id }
         guard !isKnown else { return }
+        // The next tick asks the host for it; not now: the commit that ends it may be right behind.
         track(job, number)
-        yield(.check([(number, id)]))
     }
 
     func ousted(_ id: JobID) async {

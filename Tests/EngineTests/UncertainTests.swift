@@ -1,9 +1,11 @@
 import Engine
 import Jobs
+import Logging
 import Stations
 import Stores
 import Synchronization
 import Testing
+import Wire
 
 /// What becomes of a job of which nobody can tell whether its host has it.
 @Suite struct UncertainTests {
@@ -74,6 +76,30 @@ import Testing
             #expect(try await bench.wait(id, until: .submitted).hostJob == number)
             bench.host.run(number)
             #expect(try await bench.finished(id).state == .completed)
+        }
+    }
+
+    @Test func `a print-out with the marker card adopts its job, and the job ends with it`() async throws {
+        try await Bench.run(Bench.Rules(hasMarkerCard: true)) { bench in
+            keyless(bench, [.cutInClosing(taken: false)])
+            bench.host.state.withLock { _ = $0.abilities.remove(.status) }
+            let id = try await bench.submit()
+            #expect(
+                try await bench.eventually {
+                    try await $0.store.job(id)?.reason?.contains("the host cannot be asked for it") == true
+                })
+            let job = try #require(try await bench.store.job(id))
+            let outputs = PushedOutputs(
+                host: job.host, codePage: .ascii, store: bench.store, log: Logger(label: "test"))
+            let sink = try await outputs.begin(
+                PushedStream(kind: .print, carriageControl: .asa, code: "ASCII", recordLength: 133))
+            try await sink.append(Array(" J E S 2  J O B  L O G\n         2 \(MarkerCard.text(for: id))\n".utf8))
+            try await sink.finish(isLast: true)
+            let ended = try await bench.finished(id)
+            #expect(ended.state == .completed)
+            #expect(ended.outputs == 1)
+            let events = try await bench.store.events(after: 0, job: id, limit: 100)
+            #expect(events.contains { $0.type == "job.submitted" && words($0).contains("its output came") })
         }
     }
 

@@ -141,6 +141,33 @@ struct IdempotencyTests {
         #expect(full.json["retryable"] == .bool(true))
     }
 
+    @Test func `a large deck that becomes no job does not stay on disk`() async throws {
+        let rig = try Rig()
+        func large(_ word: String) -> String {
+            Decks.hello + String(repeating: "//* \(word) \(word) \(word) \(word)\n", count: 5000)
+        }
+        func files() throws -> [String] {
+            try FileManager.default.subpathsOfDirectory(atPath: rig.folder + "/spool").filter { path in
+                var isFolder: ObjCBool = false
+                FileManager.default.fileExists(atPath: "\(rig.folder)/spool/\(path)", isDirectory: &isFolder)
+                return !isFolder.boolValue
+            }
+        }
+        let first = try await rig.post("/v1/jobs", large("ONE"), ("Idempotency-Key", "k"))
+        #expect(first.status == 201)
+        let kept = try files()
+        #expect(kept.count == 1)
+        let again = try await rig.post("/v1/jobs", large("ONE"), ("Idempotency-Key", "k"))
+        #expect(again["idempotency-replayed"] == "true")
+        #expect(try await rig.post("/v1/jobs", large("TWO"), ("Idempotency-Key", "k")).status == 422)
+        let end = ContinuousClock.now.advanced(by: .seconds(30))
+        while try files() != kept, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(try files() == kept)
+        // The first job's deck is still there to be sent.
+        let deck = try await rig.get("\(try #require(first["location"]))/deck")
+        #expect(deck.body == Array(large("ONE").utf8))
+    }
+
     @Test func `a refused request leaves its key free`() async throws {
         let rig = try Rig()
         #expect(try await rig.post("/v1/jobs", Decks.broken, ("Idempotency-Key", "k")).status == 422)
