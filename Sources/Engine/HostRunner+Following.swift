@@ -108,7 +108,7 @@ extension HostRunner {
             do {
                 guard let job = try await store.job(id) else { return }
                 if job.state == .sending { try await judgeCutAttempt(of: job) }
-                if let judged = try await store.job(id), judged.state == .uncertain { yield(.settle(id)) }
+                if let judged = try await store.job(id), judged.state == .uncertain { takeForSettling(id) }
                 if job.state.isAtHost, let number = job.hostJob {
                     track(job, number)
                     yield(.check([(number, id)]))
