@@ -149,8 +149,9 @@ struct IdempotencyTests {
         func files() throws -> [String] {
             try FileManager.default.subpathsOfDirectory(atPath: rig.folder + "/spool").filter { path in
                 var isFolder: ObjCBool = false
-                FileManager.default.fileExists(atPath: "\(rig.folder)/spool/\(path)", isDirectory: &isFolder)
-                return !isFolder.boolValue
+                let isThere = FileManager.default.fileExists(
+                    atPath: "\(rig.folder)/spool/\(path)", isDirectory: &isFolder)
+                return isThere && !isFolder.boolValue
             }
         }
         let first = try await rig.post("/v1/jobs", large("ONE"), ("Idempotency-Key", "k"))
