@@ -1,6 +1,6 @@
-"""RFC 407 with large files: a deck of 10 MiB in, a print-out of 200 MiB out, and what both ends keep in memory.
+"""RFC 407, or NETRJS, with large files: a deck of 10 MiB in, a print-out of 200 MiB out, and what both ends keep in memory.
 
-    scripts/build && python3 Tests/Campaigns/rfc407.py --lines 1500000
+    scripts/build && python3 Tests/Campaigns/rfc407.py --lines 1500000 [--protocol netrjs]
 """
 import hashlib
 import os
@@ -12,29 +12,30 @@ import time
 import ground
 
 LINES = ground.argument("lines", 100_000)
+PROTOCOL = ground.argument("protocol", "rfc407", str)
 DECK_MIB = ground.argument("deck", 10)
 
 
 class Host(ground.Server):
-    """The ready line of RFC 407 follows that of PRIV-RJE."""
+    """The ready line of the other protocol follows that of PRIV-RJE."""
 
     def start(self, *more, timeout=60):
         super().start(*more, timeout=timeout)
-        self.rfc407 = int(self.process.stdout.readline().decode().strip().rsplit(":", 1)[1])
+        self.other = int(self.process.stdout.readline().decode().strip().rsplit(":", 1)[1])
         return self
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="port77-rfc407-")
+    folder = tempfile.mkdtemp(prefix=f"port77-{PROTOCOL}-")
     host = Host(
         folder, "host",
-        lambda port: [ground.PORT77, "host", "--listen", "127.0.0.1:0", "--rfc407", "127.0.0.1:0", "--user", "RMT1:secret"],
+        lambda port: [ground.PORT77, "host", "--listen", "127.0.0.1:0", f"--{PROTOCOL}", "127.0.0.1:0", "--user", "RMT1:secret"],
         "port77 host ready").start()
     configuration = os.path.join(folder, "port77.yaml")
     with open(configuration, "w") as file:
         file.write(
-            f"listen: 127.0.0.1:0\ndata: {folder}/data\nhosts:\n  - id: old\n    protocol: rfc407\n"
-            f"    address: 127.0.0.1:{host.rfc407}\n    user: RMT1\n    password: {{env: PAYROLL_PASSWORD}}\n")
+            f"listen: 127.0.0.1:0\ndata: {folder}/data\nhosts:\n  - id: old\n    protocol: {PROTOCOL}\n"
+            f"    address: 127.0.0.1:{host.other}\n    {'terminal' if PROTOCOL == 'netrjs' else 'user'}: RMT1\n    password: {{env: PAYROLL_PASSWORD}}\n")
     gateway = ground.Server(
         folder, "gateway", lambda port: [ground.PORT77, "serve", "--config", configuration], "ready").start()
     base = f"http://127.0.0.1:{gateway.port}"
@@ -80,7 +81,7 @@ def main():
         watcher.join()
         gateway.stop()
         host.stop()
-    print(f"rfc407: {2 - failed} passed, {failed} failed")
+    print(f"{PROTOCOL}: {2 - failed} passed, {failed} failed")
     raise SystemExit(failed)
 
 

@@ -194,18 +194,24 @@ import Wire
         }
     }
 
+    /// A reset may come before the connection is known to be open.
+    private func isRefused(_ port: Int) async -> Bool {
+        guard let line = try? await TCPLine.connect(to: "127.0.0.1", port: port, on: TestLoops.one) else { return true }
+        return await line.rest().octets.isEmpty
+    }
+
     @Test func `a data channel before SIGNON is refused, and told where it can be`() async throws {
         try await onFixedPorts { _, settings, terminal in
             try await terminal.hear("NRJ876")
+            guard case .explicit(_, let printer, _) = settings.ports else { throw WireClient.Closed() }
             // on fixed ports nobody knows whose it is
-            #expect(await (try await TCPLine.channel(.printer, settings)).rest().octets == [])
+            #expect(await isRefused(printer))
         }
         try await withNETRJS { _, settings in
             let terminal = try await NETRJSTerminal(settings)
             let base = try #require(Int(try await terminal.hear("NRJ000I").split(separator: " ").last ?? ""))
-            let printer = try await TCPLine.connect(to: "127.0.0.1", port: base + 3, on: TestLoops.one)
+            #expect(await isRefused(base + 3))
             try await terminal.hear("NRJ503A PRINTER1 REFUSED, SIGN ON FIRST")
-            #expect(await printer.rest().octets == [])
         }
     }
 
