@@ -73,7 +73,7 @@ class Storage:
         self.score.check(f"{what}: a submission is answered 503 storage-unavailable, and says why",
                          bool(answer) and answer[0] == 503 and problem.get("type") == "/problems/storage-unavailable"
                          and words in problem.get("detail", "") and "retry-after" in answer[1], (answer, problem))
-        read = client.call("GET", f"/v1/jobs/{known}/deck")
+        read = client.call("GET", f"/v1/jobs/{known}/deck", timeout=10)
         self.score.check(f"{what}: reads go on", bool(read) and read[0] == 200 and read[2] == self.acknowledged[known].encode(), read)
         resource.prlimit(gateway.process.pid, kind, before)
         end, answer = time.time() + 30, None

@@ -4,7 +4,7 @@ import Testing
 @Suite struct CommandLineTests {
     @Test(arguments: [
         [], ["serve"], ["demo"], ["host"], ["submit"], ["status"], ["output"], ["list"], ["cancel"], ["watch"],
-        ["config", "check"], ["verify"], ["webhooks"], ["webhooks", "add"], ["webhooks", "change"],
+        ["config", "check"], ["verify"], ["purge"], ["audit"], ["backup"], ["webhooks"], ["webhooks", "add"], ["webhooks", "change"],
         ["webhooks", "deliveries"], ["webhooks", "recover"],
     ])
     func `every command explains itself with an example`(_ command: [String]) async throws {
@@ -29,6 +29,7 @@ import Testing
                     code_page: cp1
                 colour: green
                 webhooks: {allow_networks: [10.0.0.0/64]}
+                retention: {jobs: 30, decks: 2d, size: 5GB}
                 """
             try Data(text.utf8).write(to: URL(fileURLWithPath: file))
             let result = try await Executable.run(["config", "check", file])
@@ -38,7 +39,8 @@ import Testing
                 "line 4, column 15: protocol bisync",
                 "line 7, column 15: password is never written here", "line 8, column 15: sessions: min is above max",
                 "line 9, column 16: code_page cp1", "line 10, column 1: colour is not known here",
-                "line 11, column 29: 10.0.0.0/64 is no network",
+                "line 11, column 29: 10.0.0.0/64 is no network", "line 12, column 19: jobs is an age such as",
+                "line 12, column 40: size is a number of octets",
             ] {
                 #expect(result.errors.contains(mark), "\(mark) is missing in \(result.errors)")
             }

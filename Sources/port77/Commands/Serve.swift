@@ -30,6 +30,7 @@ struct Serve: AsyncParsableCommand {
         let log = Logs.makeLogger(settings.log)
         let terminations = Signals.terminations()
         Signals.raiseDescriptorLimit()
+        await Signals.openTimers()
         let gateway: RunningGateway
         do {
             gateway = try await RunningGateway(settings, environment: environment, log: log)

@@ -19,6 +19,13 @@ enum Signals {
         }
     }
 
+    /// Uses each kind of timer once. libdispatch opens their descriptors at the first use and ends the process when it cannot:
+    /// a gateway that meets the limit of its descriptors later has them already.
+    static func openTimers() async {
+        try? await ContinuousClock().sleep(for: .nanoseconds(1))
+        try? await SuspendingClock().sleep(for: .nanoseconds(1))
+    }
+
     /// Descriptors for the connections, lines, files and webhooks that the limits allow.
     static func raiseDescriptorLimit() {
         var limit = rlimit()
