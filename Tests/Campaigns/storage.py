@@ -254,6 +254,7 @@ def purge(storage, ground):
     client.close()
     ground.gateway.stop()
     ground.config_more = "retention: {jobs: 1s}"
+    time.sleep(1.5)  # the age of the youngest: what is too young at the first look goes a minute later
     ground.write_config()
     ground.gateway.start()
     end = time.time() + 60
