@@ -3,7 +3,7 @@
 /// | what is known | and | confidence | `matched_by` |
 /// | --- | --- | --- | --- |
 /// | where it came | only this job's output could come there | certain | port |
-/// | a marker card `//* PORT77 <job ID>` | of a job of this host | certain | marker-card |
+/// | a marker card `//* PORT77 <job ID>` | of a job of this host, and no name disagrees | certain | marker-card |
 /// | the host's job number | no name disagrees | certain | job-number |
 /// | the separator page | name and number agree | certain | separator-page |
 /// | the job's name, by the protocol | one job has it | likely | job-name |
@@ -70,9 +70,15 @@ package enum OutputMatcher {
                 ? .job(job, .certain, matchedBy: "port") : .nobody("the job \(job) it came for is not under way")
         }
         if let marker = evidence.scan.marker {
-            return jobs.contains { $0.job == marker }
-                ? .job(marker, .certain, matchedBy: "marker-card")
-                : .nobody("its marker card names the job \(marker), which is not under way here")
+            guard let found = jobs.first(where: { $0.job == marker }) else {
+                return .nobody("its marker card names the job \(marker), which is not under way here")
+            }
+            // A job that prints another one's marker card does not get its output into that one's folder.
+            if let name = evidence.name, let known = found.name, name != known {
+                return .nobody(
+                    "its marker card names the job \(marker), which is \(known), and the output is of \(name)")
+            }
+            return .job(marker, .certain, matchedBy: "marker-card")
         }
         if let number = evidence.number {
             guard let found = jobs.first(where: { $0.number == number }) else {

@@ -64,10 +64,8 @@ package struct PrintScan: Equatable, Sendable {
     private mutating func read() {
         let words = line.split(separator: 0x20)
         guard let first = words.first else { return }
-        if marker == nil, let at = words.firstIndex(where: { $0.elementsEqual("PORT77".utf8) }), at > words.startIndex,
-            words[at - 1].elementsEqual("//*".utf8), at + 1 < words.endIndex
-        {
-            marker = JobID(String(decoding: words[at + 1], as: UTF8.self))
+        if marker == nil, words.contains(where: { $0.elementsEqual("//*".utf8) }) {
+            marker = MarkerCard.job(inLine: String(decoding: line, as: UTF8.self))
         }
         if separator == nil, first.starts(with: "****".utf8) { readSeparator(words) }
         if number == nil, words.count > 3, words[2].elementsEqual("----".utf8), isClock(words[0]) {

@@ -54,6 +54,9 @@ import Testing
             testDescription: "a marker card of a job that is not ours is nobody's, though the name fits",
             evidence: evidence(name: "HELLO", text: "//* PORT77 \(JobID(bits: 9))\n"), match: nil),
         Row(
+            testDescription: "a marker card that another job prints",
+            evidence: evidence(name: "HELLO", text: "//* PORT77 \(three)\n"), match: nil),
+        Row(
             testDescription: "the host's number", evidence: evidence(number: "J00044", name: "PAYROLL"),
             match: .job(three, .certain, matchedBy: "job-number")),
         Row(
