@@ -1,3 +1,4 @@
+import Glibc
 package import Jobs
 import Lines
 import Protocols
@@ -234,13 +235,21 @@ extension RFC407Station: Station {
 
     nonisolated func openDoor() throws(StationError) -> RFC407Door {
         guard let host = hostAddress.withLock({ $0 }) else { throw .closed }
-        let address =
-            settings.dataAddress ?? (host.isLoopback ? host : { if case .v4 = host { .any } else { .anyV6 } }())
+        let any: IPAddress = if case .v4 = host { .any } else { .anyV6 }
         do throws(LineError) {
-            return try RFC407Door(at: address, ports: settings.dataPorts, from: host, on: loop)
+            return try openDoor(at: settings.dataAddress ?? (host.isLoopback ? host : any), from: host)
+        } catch .system(EADDRNOTAVAIL) {
+            // The address that the host is told is a router's, which hands on to us.
+            do throws(LineError) { return try openDoor(at: any, from: host) } catch {
+                throw .busy("no port for a data connection: \(error)")
+            }
         } catch {
             throw .busy("no port for a data connection: \(error)")
         }
+    }
+
+    private nonisolated func openDoor(at address: IPAddress, from host: IPAddress) throws(LineError) -> RFC407Door {
+        try RFC407Door(at: address, ports: settings.dataPorts, from: host, on: loop)
     }
 }
 

@@ -187,4 +187,15 @@ struct RFC407WholeWayTests {
             await station.signOff()
         }
     }
+
+    @Test func `the host is told a router's address, which is not ours to listen on`() async throws {
+        try await withRFC407Host { host, address in
+            let station = try await rfc407Station(rfc407Settings(address) { $0.dataAddress = .v4(0xC000_0201) })
+            let deck = try hello407()
+            let error = await #expect(throws: StationError.self) { try await station.submit(deck, closing: nil) }
+            // the door is open; this host may not go there
+            #expect(error == .busy("442 HC0000201 is not on the list of allowed hosts"))
+            await station.signOff()
+        }
+    }
 }
