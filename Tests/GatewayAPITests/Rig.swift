@@ -44,6 +44,8 @@ final class Rig: Sendable {
         var options = Server.Options()
         options.fields = Gateway.fields
         options.answered = gateway.answered
+        // All tests of the process begin at once, each with a store to open: a request may come long after its connection.
+        options.limits.headTime = .seconds(120)
         options.failed = { route, _, error in print("a handler failed: \(route ?? "-"): \(error)") }
         server = Server(router: router, loops: TestLoops.all, options: options)
         address = try server.listen(on: TestLoops.loopback)
