@@ -1,6 +1,6 @@
 """RFC 407, or NETRJS, with large files: a deck of 10 MiB in, a print-out of 200 MiB out, and what both ends keep in memory.
 
-    scripts/build && python3 Tests/Campaigns/rfc407.py --lines 1500000 [--protocol netrjs]
+    make release && python3 Tests/Campaigns/rfc407.py --port77 .build/release/port77 --lines 2500000 [--protocol netrjs]
 """
 import hashlib
 import os
