@@ -252,6 +252,39 @@ import Testing
         }
     }
 
+    @Test func `a folder that cannot be opened to make it durable stops nothing, and the next body tries again`() async throws {
+        let folder = try TemporaryFolder()
+        let fails = Atomic(true)
+        let synced = Atomic(0)
+        var calls = SystemCalls()
+        calls.openFolder = { path in
+            if fails.load(ordering: .relaxed), path.hasSuffix("/spool") {
+                errno = EMFILE
+                return -1
+            }
+            if path.hasSuffix("/spool") { synced.add(1, ordering: .relaxed) }
+            return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
+        let store = try SQLiteStore(folder: folder.path, calls: calls)
+        func stage() async throws -> StagedBody {
+            let writer = try await store.stageBody()
+            try await writer.append(Sample.octets(70_000))
+            return try await writer.finish()
+        }
+        await #expect {
+            _ = try await stage()
+        } throws: {
+            if case StoreError.unavailable(let words) = $0 { words.contains("Too many open files") } else { false }
+        }
+        #expect(store.health == .open)
+        fails.store(false, ordering: .relaxed)
+        _ = try await stage()
+        // The folder was there already; its name was not durable.
+        #expect(synced.load(ordering: .relaxed) == 1)
+        try await store.submit(try Sample.job(1))
+        await store.close()
+    }
+
     @Test func `after a failed fsync of a body nothing is acknowledged until the store is opened again`() async throws {
         let folder = try TemporaryFolder()
         let fails = Atomic(false)

@@ -14,6 +14,8 @@ struct SpoolPart: Hashable, Sendable {
 /// What tests let fail.
 package struct SystemCalls: Sendable {
     package var fsync: @Sendable (CInt) -> CInt
+    /// Opens a folder to make it durable.
+    package var openFolder: @Sendable (String) -> CInt = { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
 
     package init(fsync: @escaping @Sendable (CInt) -> CInt = { Glibc.fsync($0) }) { self.fsync = fsync }
 }
@@ -30,6 +32,8 @@ final class SpoolFolder: Sendable {
     private let nextQueue = Atomic(0)
     let holds = Mutex(Holds())
     let verified = VerifiedFiles()
+    /// Folders whose names are not known to be durable.
+    private let unsynced = Mutex<Set<String>>([])
     private let letGo = Mutex<(@Sendable (ContentHash) -> Void)?>(nil)
 
     /// Told of a body whose last hold is gone: it may be that nothing names it.
@@ -90,7 +94,7 @@ final class SpoolFolder: Sendable {
     func install(_ source: String, as hash: ContentHash, keepingSource: Bool) throws(StoreError) {
         let target = finalPath(hash)
         let folder = "\(path)/\(hash.hex.prefix(2))"
-        if try Self.makeFolder(folder) { try syncOrStop(path) }
+        try makeDurably(folder)
         var name = source
         if keepingSource {
             name = temporaryPath()
@@ -106,13 +110,27 @@ final class SpoolFolder: Sendable {
         try syncOrStop(folder)
     }
 
-    /// What a folder holds after a failed fsync is anybody's guess.
+    /// Makes a folder of the spool. Until its name is durable everyone who puts a file there sees to that: the one who made it
+    /// may have failed, or not be so far.
+    private func makeDurably(_ folder: String) throws(StoreError) {
+        let isNew = try unsynced.withLock { names throws(StoreError) in
+            if try Self.makeFolder(folder) { names.insert(folder) }
+            return names.contains(folder)
+        }
+        guard isNew else { return }
+        try syncOrStop(path)
+        unsynced.withLock { _ = $0.remove(folder) }
+    }
+
+    /// What a folder holds after a failed fsync is anybody's guess. One that could not be opened (no descriptor left) is as it
+    /// was: nothing rests on it, and the next attempt does all of it again.
     func syncOrStop(_ folder: String) throws(StoreError) {
-        do throws(StoreError) {
-            guard let opened = OpenFile(folder, O_RDONLY | O_DIRECTORY) else { throw .systemCall("open", folder) }
-            guard calls.fsync(opened.descriptor) == 0 else { throw .systemCall("fsync", folder) }
-        } catch {
-            if case .unavailable(let words) = error { memory.stop(words) }
+        let descriptor = calls.openFolder(folder)
+        guard descriptor >= 0 else { throw .systemCall("open", folder) }
+        defer { close(descriptor) }
+        guard calls.fsync(descriptor) == 0 else {
+            let error = StoreError.systemCall("fsync", folder)
+            stop(error)
             throw error
         }
     }
