@@ -52,11 +52,7 @@ import Testing
             try? await line.write(Array("HTTP/1.0 200 OK\r\n\r\n".utf8))
             line.close()
         } _: { port in
-            // Once in some twenty runs of a starved machine the answer was not heard (.silent); why is not known yet.
-            var finding = await Self.prober().probe(host: "127.0.0.1", port: port)
-            for _ in 0..<3 where finding == .silent {
-                finding = await Self.prober().probe(host: "127.0.0.1", port: port)
-            }
+            let finding = await Self.prober().probe(host: "127.0.0.1", port: port)
             #expect(finding == .speaks(.http, excerpt: "HTTP/1.0 200 OK"))
         }
     }
