@@ -7,11 +7,11 @@ import Wire
 extension Gateway {
     func addEventRoutes(to router: inout Router) {
         router.route(.get, "/v1/events", "listEvents") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .jobsRead)
             return try await events(request, caller, of: nil)
         }
         router.route(.get, "/v1/jobs/{id}/events", "listJobEvents") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .jobsRead)
             return try await events(request, caller, of: try await job(request, caller))
         }
     }

@@ -1,17 +1,4 @@
 package import HTTPCore
-package import Jobs
-
-/// Whom a request comes from. Until keys exist it is always `local`.
-package struct Caller: Sendable {
-    package var owner: Owner
-
-    package init(owner: Owner) { self.owner = owner }
-
-    package static let local = Caller(owner: .local)
-
-    /// Another owner's job does not exist for this caller.
-    func maySee(_ job: Job) -> Bool { job.owner == owner }
-}
 
 /// Every limit and choice of the API in one place.
 package struct GatewaySettings: Sendable {
@@ -46,6 +33,8 @@ package struct GatewaySettings: Sendable {
 
     /// Says whose request it is; throws a `Problem` to refuse it.
     package var identify: @Sendable (Request) throws -> Caller = { _ in .local }
+    /// `/metrics` is served to whom nobody knows.
+    package var hasOpenMetrics = false
     /// Throws when a webhook may not go to this URL; what it throws is told to the client.
     package var checkNotify: @Sendable (String) throws -> Void = { _ in }
     /// What is asked of the webhook sender.

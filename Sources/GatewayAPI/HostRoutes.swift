@@ -8,7 +8,7 @@ import Wire
 extension Gateway {
     func addHostRoutes(to router: inout Router) {
         router.route(.get, "/v1/hosts", "listHosts") { [self] request, _ in
-            _ = try settings.identify(request)
+            _ = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
             let counts = try await desk.store.jobCounts()
             var json = JSONWriter(capacity: 64 + desk.hosts.count * 1024)
@@ -21,12 +21,12 @@ extension Gateway {
             return .json(json.bytes, fields: ["Cache-Control": "no-store"])
         }
         router.route(.get, "/v1/hosts/{id}", "getHost") { [self] request, _ in
-            _ = try settings.identify(request)
+            _ = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
             return try await show(try host(request), status: 200)
         }
         router.route(.post, "/v1/hosts/{id}/retry", "retryHost") { [self] request, _ in
-            _ = try settings.identify(request)
+            _ = try caller(of: request, for: .hostsCommand)
             _ = try QueryReader(request)
             let host = try host(request)
             try await desk.store.setRefusal(nil, of: host.id)
@@ -42,7 +42,7 @@ extension Gateway {
     }
 
     private func setDraining(_ isDraining: Bool, _ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .hostsCommand)
         _ = try QueryReader(request)
         let host = try host(request)
         try await desk.setDraining(isDraining, host, by: caller.owner)

@@ -32,7 +32,7 @@ extension Gateway {
 
     /// Answers without a task what lies in memory and does not wait.
     private func getJob(_ request: Request) throws -> Answer {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(request, names: ["until"])
         let wish = try WaitWish(request, query, settings)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
@@ -104,7 +104,7 @@ extension Gateway {
     // MARK: actions
 
     private func cancel(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsCancel)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         try checkMatch(request, job)
@@ -116,7 +116,7 @@ extension Gateway {
     private func change(_ request: Request, _ act: (Job) async throws -> (job: Job, effect: HoldEffect)) async throws
         -> Response
     {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsCancel)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         try checkMatch(request, job)
@@ -149,7 +149,7 @@ extension Gateway {
     ]
 
     private func listJobs(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(
             request, names: Self.filters.union(["limit", "cursor"]), repeatable: ["state"], labels: true)
         var wanted = try jobQuery(query)

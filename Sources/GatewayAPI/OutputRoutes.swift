@@ -30,7 +30,7 @@ extension Gateway {
     }
 
     private func listOutputs(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(request, names: ["until"])
         let wish = try WaitWish(request, query, settings)
         let job = try await wait(for: try await job(request, caller), wish)
@@ -73,7 +73,7 @@ extension Gateway {
     }
 
     private func getOutput(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .outputsRead)
         let query = try QueryReader(request, names: ["format", "until"])
         let wish = try WaitWish(request, query, settings)
         let rendering = try rendering(request, query)
@@ -90,7 +90,7 @@ extension Gateway {
     }
 
     private func getPrintOut(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .outputsRead)
         let query = try QueryReader(request, names: ["format", "until"])
         let wish = try WaitWish(request, query, settings)
         let rendering = try rendering(request, query)
@@ -131,7 +131,7 @@ extension Gateway {
     }
 
     private func getDeck(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .outputsRead)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         let body = try await desk.store.deck(of: job.id)

@@ -18,7 +18,7 @@ extension Gateway {
 
     /// An operator's word on a job of which nobody can tell whether the host has it.
     private func resolve(_ request: Request, _ body: RequestBody) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsCancel)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         let decision = try Self.decision(try await body.collect(upTo: Self.longestDecision), request.contentType)
@@ -73,7 +73,7 @@ extension Gateway {
     }
 
     private func listAttempts(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         var json = JSONWriter()

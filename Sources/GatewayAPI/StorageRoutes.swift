@@ -7,7 +7,7 @@ import Wire
 extension Gateway {
     func addStorageRoutes(to router: inout Router) {
         router.route(.delete, "/v1/jobs/{id}", "purgeJob") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .jobsCancel)
             _ = try QueryReader(request)
             let job = try await job(request, caller)
             try checkMatch(request, job)
@@ -29,7 +29,7 @@ extension Gateway {
     // MARK: audit
 
     private func listAudit(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .admin)
         let query = try QueryReader(request, names: ["subject", "limit", "cursor"])
         let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
         let subject = query["subject"]
@@ -86,7 +86,7 @@ extension Gateway {
 
     /// How the store is, and what of it does not fit together.
     private func storage(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         _ = try QueryReader(request)
         let store = desk.store
         var json = JSONWriter()
@@ -132,7 +132,7 @@ extension Gateway {
         json.int(report.unclaimedFiles.count)
         json.key("strays")
         json.beginArray()
-        if caller.owner == .local {
+        if caller.may(.admin) {
             for hash in report.unclaimedFiles.prefix(Self.mostListed) { json.string(hash.hex) }
         }
         json.endArray()

@@ -12,6 +12,7 @@ extension Gateway {
         }
         router.route(.get, "/readyz", "getReadiness") { [self] request, _ in try await readiness(request) }
         router.route(.get, "/metrics", "getMetrics") { [self] request, _ in
+            if !settings.hasOpenMetrics { _ = try caller(of: request, for: .hostsRead) }
             _ = try QueryReader(request)
             return Response(
                 contentType: "text/plain; version=0.0.4; charset=utf-8", fields: ["Cache-Control": "no-store"],

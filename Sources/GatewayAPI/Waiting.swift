@@ -59,10 +59,13 @@ extension Gateway {
         if text.hasPrefix("correlator:") {
             let correlator = String(text.dropFirst("correlator:".count))
             let query = JobQuery(limit: 1, owner: caller.owner, correlator: correlator)
-            if let job = try await desk.store.jobs(query).first { return job }
+            if let job = try await desk.store.jobs(query).first, caller.maySee(job) { return job }
         } else if let id = JobID(text) {
             guard let job = try await desk.store.job(id) else { throw try await absence(of: id, caller) }
-            if caller.maySee(job) { return job }
+            if caller.maySee(job) {
+                try caller.checkMayChange(job)
+                return job
+            }
         }
         throw Self.noSuchJob(text)
     }

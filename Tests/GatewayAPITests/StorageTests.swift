@@ -36,17 +36,19 @@ struct StorageTests {
 
     @Test func `another owner's job cannot be purged, nor be known as purged`() async throws {
         let rig = try Rig { settings in
-            settings.identify = { Caller(owner: $0["x-owner"].flatMap { Owner($0) } ?? .local) }
+            settings.identify = { request in
+                request["x-owner"].flatMap { Owner($0) }.map { Caller(owner: $0) } ?? .local
+            }
         }
         let other = try #require(Owner("other"))
+        let third = ("X-Owner", "third")
         let job = try await rig.submit(owner: other)
         try await rig.run(job.id)
-        #expect(try await rig.call("DELETE", "/v1/jobs/\(job.id)").status == 404)
+        #expect(try await rig.call("DELETE", "/v1/jobs/\(job.id)", [third]).status == 404)
         #expect(try await rig.call("DELETE", "/v1/jobs/\(job.id)", [("X-Owner", "other")]).status == 204)
-        #expect(try await rig.get("/v1/jobs/\(job.id)").status == 404)
+        #expect(try await rig.get("/v1/jobs/\(job.id)", third).status == 404)
         #expect(try await rig.get("/v1/jobs/\(job.id)", ("X-Owner", "other")).status == 410)
-        #expect(try await rig.get("/v1/audit").json["items"]?.elements?.isEmpty == true)
-        #expect(try await rig.get("/v1/audit", ("X-Owner", "other")).json["items"]?.elements?.count == 1)
+        #expect(try await rig.get("/v1/audit", third).status == 403)
     }
 
     @Test func `the audit log is paged`() async throws {

@@ -19,12 +19,12 @@ extension Gateway {
             try await listJobDeliveries(request)
         }
         router.route(.get, "/v1/deliveries/{id}", "getDelivery") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .jobsRead)
             _ = try QueryReader(request)
             return try await show(try deliveryID(request), to: caller, status: 200)
         }
         router.route(.post, "/v1/deliveries/{id}/redeliver", "redeliver") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .webhooksAdmin)
             _ = try QueryReader(request)
             let id = try deliveryID(request)
             let answer = try await desk.store.redeliver(
@@ -55,7 +55,7 @@ extension Gateway {
     }
 
     private func listJobDeliveries(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .jobsRead)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         var json = JSONWriter()
@@ -69,7 +69,7 @@ extension Gateway {
     }
 
     private func listEndpointDeliveries(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         let query = try QueryReader(
             request, names: ["state", "type", "since", "until", "limit", "cursor"], repeatable: ["state"])
         let id = try endpointID(request)
@@ -99,7 +99,7 @@ extension Gateway {
     // MARK: recover
 
     private func recover(_ request: Request, _ body: RequestBody) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let id = try endpointID(request)
         let now = desk.clock.now()

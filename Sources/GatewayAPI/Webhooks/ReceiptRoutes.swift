@@ -11,7 +11,7 @@ extension Gateway {
             return listKeys(request)
         }
         router.route(.get, "/v1/jobs/{id}/receipt", "getReceipt") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .jobsRead)
             _ = try QueryReader(request)
             return try await receipt(of: try await job(request, caller))
         }

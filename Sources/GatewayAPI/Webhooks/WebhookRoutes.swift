@@ -14,7 +14,7 @@ extension Gateway {
         }
         router.route(.get, "/v1/webhooks", "listWebhooks") { [self] request, _ in try await listEndpoints(request) }
         router.route(.get, "/v1/webhooks/{id}", "getWebhook") { [self] request, _ in
-            let caller = try settings.identify(request)
+            let caller = try caller(of: request, for: .webhooksAdmin)
             _ = try QueryReader(request)
             return show(try await endpoint(request, caller), to: request)
         }
@@ -82,7 +82,7 @@ extension Gateway {
     // MARK: one endpoint
 
     private func createEndpoint(_ request: Request, _ body: RequestBody) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
         var fields = EndpointFields()
@@ -123,7 +123,7 @@ extension Gateway {
     }
 
     private func changeEndpoint(_ request: Request, _ body: RequestBody) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let members = try await jsonMembers(request, body)
         var endpoint = try await endpoint(request, caller)
@@ -158,7 +158,7 @@ extension Gateway {
     }
 
     private func deleteEndpoint(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let endpoint = try await endpoint(request, caller)
         try checkMatch(request, endpoint)
@@ -181,7 +181,7 @@ extension Gateway {
     private static let usualOverlap: Int64 = 86_400
 
     private func rotateSecret(_ request: Request, _ body: RequestBody) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         var overlap = Self.usualOverlap
         var secret = SigningKey.newSecret()
@@ -220,7 +220,7 @@ extension Gateway {
 
     /// Answers 200 whatever the receiver said: the request to try was fulfilled.
     private func testEndpoint(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let endpoint = try await endpoint(request, caller)
         guard let target = try await desk.store.target(of: endpoint.id, owner: caller.owner) else {
@@ -242,7 +242,7 @@ extension Gateway {
     // MARK: lists
 
     private func listEndpoints(_ request: Request) async throws -> Response {
-        let caller = try settings.identify(request)
+        let caller = try caller(of: request, for: .webhooksAdmin)
         let query = try QueryReader(request, names: ["limit", "cursor"])
         let page = try Page(self, request, query, list: "webhooks", caller)
         let found = try await desk.store.endpoints(

@@ -1,0 +1,105 @@
+package import HTTPCore
+package import Jobs
+package import Lines
+
+/// Whom a request comes from, and what he may do.
+package struct Caller: Sendable {
+    package var owner: Owner
+    package var scopes: Scopes
+    /// Hosts of which the caller may know; nil: all.
+    package var hosts: Set<HostID>?
+    /// What the jobs the caller sees carry, and those he hands in get.
+    package var labels: [Job.Label]
+    /// A deck may have cards that the host's reader would obey, where the host's policy leaves it to the key.
+    package var allowsControlCards: Bool
+    /// Who did it in the audit log: `key:ID`, `jwt:SUBJECT`, `certificate:SUBJECT`; `local` where no key is needed.
+    package var actor: String
+    package var peer: SocketAddress?
+    /// What the route asked for.
+    private(set) var asked: Scope?
+
+    package init(
+        owner: Owner, scopes: Scopes = .client, hosts: Set<HostID>? = nil, labels: [Job.Label] = [],
+        allowsControlCards: Bool = false, actor: String? = nil, peer: SocketAddress? = nil
+    ) {
+        self.owner = owner
+        self.scopes = scopes
+        self.hosts = hosts
+        self.labels = labels
+        self.allowsControlCards = allowsControlCards
+        self.actor = actor ?? owner.description
+        self.peer = peer
+    }
+
+    /// Who runs the gateway, on its own machine, while there are no keys.
+    package static let local = Caller(owner: .local, scopes: .all)
+
+    package func may(_ scope: Scope) -> Bool { scopes.grants(scope) }
+
+    /// Jobs, events and deliveries of all owners are seen, by the routes that only read.
+    package var seesAllOwners: Bool { may(.jobsReadAll) }
+
+    /// Another owner's job does not exist for this caller, nor one on a host that is not his.
+    package func maySee(_ job: Job) -> Bool {
+        (job.owner == owner || seesAllOwners) && maySee(job.host) && labels.allSatisfy { job.labels.contains($0) }
+    }
+
+    package func maySee(_ host: HostID) -> Bool { hosts?.contains(host) ?? true }
+
+    /// Who sees all jobs may change only his own, unless he is `admin`.
+    func checkMayChange(_ job: Job) throws(Problem) {
+        guard let asked, job.owner != owner, !may(.admin) else { return }
+        switch asked {
+        case .jobsRead, .jobsReadAll, .outputsRead, .hostsRead: return
+        case .jobsSubmit, .jobsCancel, .hostsCommand, .webhooksAdmin, .admin: throw Problem(lacking: .admin)
+        }
+    }
+
+    /// - Throws: 403 naming the scope that is missing.
+    func asking(for scope: Scope) throws(Problem) -> Caller {
+        guard may(scope) else { throw Problem(lacking: scope) }
+        var caller = self
+        caller.asked = scope
+        return caller
+    }
+}
+
+extension Gateway {
+    /// Who asks, having checked that he may do what the route does: the first line of every route.
+    ///
+    /// - Parameter scope: nil where any caller who is known may ask.
+    /// - Throws: 401 for whom nobody knows, 403 for who lacks the scope, 429 for an address that guesses.
+    func caller(of request: Request, for scope: Scope?) throws -> Caller {
+        let caller = try settings.identify(request)
+        guard let scope else { return caller }
+        return try caller.asking(for: scope)
+    }
+}
+
+extension Problem {
+    package static let realm = "Bearer realm=\"port77\""
+
+    package init(lacking scope: Scope) {
+        self.init(
+            .insufficientScope, "This needs the scope \(scope.rawValue), which the credentials do not have.",
+            fields: [
+                "WWW-Authenticate": Self.realm + ", error=\"insufficient_scope\", scope=\"\(scope.rawValue)\""
+            ])
+        members["scope"] = scope.rawValue
+        retryable = false
+    }
+
+    /// No credentials were sent.
+    package static var credentialsMissing: Problem {
+        Problem(
+            .unauthenticated, "Send a key: Authorization: Bearer KEY, or curl -u KEY: .",
+            fields: ["WWW-Authenticate": realm])
+    }
+
+    /// What was sent is not known, expired, revoked, or not meant for this address. Which of them is not told.
+    package static var credentialsRefused: Problem {
+        Problem(
+            .invalidCredentials, "The key or token is not valid: unknown, expired, revoked, or not for this address.",
+            fields: ["WWW-Authenticate": realm + ", error=\"invalid_token\""])
+    }
+}
