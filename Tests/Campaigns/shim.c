@@ -65,7 +65,6 @@ struct name {
     struct name *before;
     enum { CREATED, RENAMED, UNLINKED, MADE } what;
     char *path, *from, *kept, *parent;
-    int lost;
 };
 
 static struct file *files;
@@ -158,14 +157,16 @@ static void remember(int descriptor, const char *path, off_t offset, size_t coun
     file->undo = undo;
 }
 
+/// A failed fsync may drop a file's pages, and the next one says yes. Names are in the file system's journal: what failed
+/// there is tried again or fails for good, so a later fsync of the folder that says yes holds for all of them. (SQLite
+/// relies on it: it fsyncs the folder of a new log, and does not look at the answer.)
 static void settle(int descriptor, const char *path, int failed) {
     struct stat status;
     if (fstat(descriptor, &status) != 0) return;
     if (S_ISDIR(status.st_mode)) {
-        for (struct name **at = &names; *at;) {
+        for (struct name **at = &names; *at && !failed;) {
             struct name *name = *at;
-            if (strcmp(name->parent, path) != 0 || name->lost) { at = &name->before; continue; }
-            if (failed) { name->lost = 1; at = &name->before; continue; }
+            if (strcmp(name->parent, path) != 0) { at = &name->before; continue; }
             *at = name->before;
             if (name->kept) real_unlink(name->kept);
             free(name->path), free(name->from), free(name->kept), free(name->parent), free(name);
@@ -185,7 +186,7 @@ static void settle(int descriptor, const char *path, int failed) {
 
 static void note(int what, const char *path, const char *from, char *kept) {
     struct name *name = malloc(sizeof *name);
-    *name = (struct name){names, what, strdup(path), from ? strdup(from) : NULL, kept, parent_of(path), 0};
+    *name = (struct name){names, what, strdup(path), from ? strdup(from) : NULL, kept, parent_of(path)};
     names = name;
 }
 
