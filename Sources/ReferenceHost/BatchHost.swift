@@ -82,5 +82,5 @@ package final class BatchHost: Sendable {
     /// Where fixed data ports are: reader, printer, punch.
     package var netrjsDataAddresses: [SocketAddress]? { parts.withLock { $0?.netrjs?.dataAddresses } }
     /// Sessions that are open.
-    package var sessionCount: Int { parts.withLock { $0?.server.shared.sessionCount } ?? 0 }
+    package var sessionCount: Int { parts.withLock { $0?.server.shared.sessions.count } ?? 0 }
 }

@@ -174,10 +174,8 @@ import Wire
         }
     }
 
-    @Test func `ETX, editing, a line of 140 characters, and time for sign-on`() async throws {
-        try await onFixedPorts {
-            $0.signOnLimit = .milliseconds(300)
-        } _: { _, settings, terminal in
+    @Test func `ETX, editing, and a line of 140 characters`() async throws {
+        try await onFixedPorts { _, _, terminal in
             try await terminal.hear("NRJ876")
             try await terminal.say("SIGNON GATE0X\u{8}1")
             try await terminal.hear("RJS750I TERMINAL GATE01 ON")
@@ -187,10 +185,16 @@ import Wire
             #expect(try await terminal.hear("RJS270").filter { $0 == "x" }.count == 133 - 11)
             try await terminal.console.write([0x03])
             #expect(try await terminal.isClosed())
-            let slow = try await NETRJSTerminal(settings)
-            try await slow.hear("NRJ308")
-            try await slow.hear("NRJ205")
-            #expect(try await slow.isClosed())
+        }
+    }
+
+    @Test func `who does not sign on in time is let go`() async throws {
+        try await onFixedPorts {
+            $0.signOnLimit = .milliseconds(50)
+        } _: { _, _, terminal in
+            try await terminal.hear("NRJ308")
+            try await terminal.hear("NRJ205")
+            #expect(try await terminal.isClosed())
         }
     }
 

@@ -11,87 +11,40 @@ final class NETRJSServer: Sendable {
         let batch: BatchSystem
         let outputs: NETRJSOutputs
         let terminals: [String: NETRJSHostSettings.Terminal]
-        private let state = Mutex(State())
-
-        private struct State {
-            var sessions: [UInt64: NETRJSSession] = [:]
-            var last: UInt64 = 0
-            /// By client address, where the data ports are fixed.
-            var byClient: [IPAddress: UInt64] = [:]
-            var isStopping = false
-            var waiter: CheckedContinuation<Void, Never>?
-        }
+        let sessions: OpenSessions<NETRJSSession>
+        /// By client address, where the data ports are fixed.
+        private let byClient = Mutex<[IPAddress: UInt64]>([:])
 
         init(_ settings: NETRJSHostSettings, users: [HostSettings.User], batch: BatchSystem) {
             self.settings = settings
             self.batch = batch
             outputs = NETRJSOutputs(batch)
+            sessions = OpenSessions(most: settings.mostSessions)
             terminals = Dictionary(
                 settings.terminals(orUsers: users).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
-        }
-
-        var takesSession: Bool {
-            state.withLock { !$0.isStopping && $0.sessions.count <= settings.mostSessions }
-        }
-
-        func opened(_ session: NETRJSSession) -> UInt64 {
-            state.withLock { state in
-                state.last += 1
-                state.sessions[state.last] = session
-                return state.last
-            }
-        }
-
-        func closed(_ id: UInt64) {
-            let waiter = state.withLock { state in
-                state.sessions[id] = nil
-                defer { if state.sessions.isEmpty { state.waiter = nil } }
-                return state.sessions.isEmpty ? state.waiter : nil
-            }
-            waiter?.resume()
         }
 
         /// On fixed ports a client address is one session's.
         func claim(_ client: IPAddress?, for id: UInt64) -> Bool {
             guard case .fixed = settings.dataPorts, let client else { return true }
-            return state.withLock { state in
-                guard state.byClient[client] == nil || state.byClient[client] == id else { return false }
-                state.byClient[client] = id
+            return byClient.withLock { byClient in
+                guard byClient[client] == nil || byClient[client] == id else { return false }
+                byClient[client] = id
                 return true
             }
         }
 
         /// The session's last word is said: another may have its terminal and its address.
         func release(_ id: UInt64) {
-            state.withLock { state in
-                for (client, session) in state.byClient where session == id { state.byClient[client] = nil }
+            byClient.withLock { byClient in
+                for (client, session) in byClient where session == id { byClient[client] = nil }
             }
         }
 
         func session(of client: IPAddress?) -> NETRJSSession? {
-            guard let client else { return nil }
-            return state.withLock { state in state.byClient[client].flatMap { state.sessions[$0] } }
+            guard let client, let id = byClient.withLock({ $0[client] }) else { return nil }
+            return sessions[id]
         }
-
-        func beginStop() -> [NETRJSSession] {
-            state.withLock { state in
-                state.isStopping = true
-                return Array(state.sessions.values)
-            }
-        }
-
-        /// Returns when the last session has ended.
-        func allClosed() async {
-            await withCheckedContinuation { continuation in
-                let isEmpty = state.withLock { state in
-                    if !state.sessions.isEmpty { state.waiter = continuation }
-                    return state.sessions.isEmpty
-                }
-                if isEmpty { continuation.resume() }
-            }
-        }
-
-        var sessionCount: Int { state.withLock { $0.sessions.count } }
     }
 
     private struct Arrival: Sendable {
@@ -168,9 +121,9 @@ final class NETRJSServer: Sendable {
                 let session = NETRJSSession(line, set: arrival.characterSet, loop: line.loop, shared: shared)
                 let shared = shared
                 group.addTask(executorPreference: line.loop) {
-                    let id = shared.opened(session)
+                    let id = shared.sessions.opened(session)
                     await session.run(id)
-                    shared.closed(id)
+                    shared.sessions.closed(id)
                 }
             }
             report.finish()
@@ -181,8 +134,8 @@ final class NETRJSServer: Sendable {
     func stop() async {
         for watch in watches { shared.batch.unwatch(watch) }
         for listener in contacts + fixedPorts { await listener.stopListeningAndWait() }
-        for session in shared.beginStop() { session.kill() }
-        await shared.allClosed()
+        for session in shared.sessions.beginStop() { session.kill() }
+        await shared.sessions.allClosed()
         arrival.finish()
         report.finish()
     }

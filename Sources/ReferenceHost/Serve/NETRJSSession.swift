@@ -82,7 +82,7 @@ actor NETRJSSession {
         self.number = number
         var configuration = NETRJS.HostMachine.Configuration(signOnLimit: shared.settings.signOnLimit)
         var readiness = NETRJS.HostMachine.Readiness.ready
-        if !shared.takesSession {
+        if !shared.sessions.takesSession {
             readiness = .portsBusy
         } else if shared.settings.dataPorts == .announced {
             configuration.base = openPorts()

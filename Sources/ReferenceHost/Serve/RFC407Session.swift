@@ -45,7 +45,7 @@ actor RFC407Session {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.write() }
-            handle(.opened(takesSessions: shared.takesSession))
+            handle(.opened(takesSessions: shared.sessions.takesSession))
             await read()
         }
         line.close()

@@ -16,16 +16,8 @@ final class RJEServer: Sendable {
         let stallLimit: Duration
         private let operators: Set<String>
         private let sessionsPerUser: Int
-        private let mostSessions: Int
-        private let state = Mutex(State())
-
-        private struct State {
-            var signedOn: [String: Int] = [:]
-            var sessions: [UInt64: RJESession] = [:]
-            var lastSession: UInt64 = 0
-            var isStopping = false
-            var waiter: CheckedContinuation<Void, Never>?
-        }
+        let sessions: OpenSessions<RJESession>
+        private let signedOn = Mutex<[String: Int]>([:])
 
         init(_ settings: HostSettings, batch: BatchSystem) {
             self.batch = batch
@@ -47,7 +39,7 @@ final class RJEServer: Sendable {
             stallLimit = settings.stallLimit
             operators = settings.operators
             sessionsPerUser = settings.sessionsPerUser
-            mostSessions = settings.mostSessions
+            sessions = OpenSessions(most: settings.mostSessions)
         }
 
         func authority(of user: String) -> BatchSystem.Authority {
@@ -57,97 +49,50 @@ final class RJEServer: Sendable {
 
         func takesSession() -> Bool {
             if faults.withLock({ $0.refusesSession() }) { return false }
-            return state.withLock { !$0.isStopping && $0.sessions.count <= mostSessions }
+            return sessions.takesSession
         }
 
         /// - Returns: false when the user has as many sessions as allowed.
         func signOn(_ user: String) -> Bool {
-            state.withLock { state in
-                guard state.signedOn[user, default: 0] < sessionsPerUser else { return false }
-                state.signedOn[user, default: 0] += 1
+            signedOn.withLock { signedOn in
+                guard signedOn[user, default: 0] < sessionsPerUser else { return false }
+                signedOn[user, default: 0] += 1
                 return true
             }
         }
 
         func signedOff(_ user: String) {
-            state.withLock { state in
-                let left = state.signedOn[user, default: 1] - 1
-                state.signedOn[user] = left > 0 ? left : nil
+            signedOn.withLock { signedOn in
+                let left = signedOn[user, default: 1] - 1
+                signedOn[user] = left > 0 ? left : nil
             }
         }
-
-        func opened(_ session: RJESession) -> UInt64 {
-            state.withLock { state in
-                state.lastSession += 1
-                state.sessions[state.lastSession] = session
-                return state.lastSession
-            }
-        }
-
-        func closed(_ id: UInt64) {
-            let waiter = state.withLock { state in
-                state.sessions[id] = nil
-                defer { if state.sessions.isEmpty { state.waiter = nil } }
-                return state.sessions.isEmpty ? state.waiter : nil
-            }
-            waiter?.resume()
-        }
-
-        func beginStop() -> [RJESession] {
-            state.withLock { state in
-                state.isStopping = true
-                return Array(state.sessions.values)
-            }
-        }
-
-        /// Returns when the last session has ended.
-        func allClosed() async {
-            await withCheckedContinuation { continuation in
-                let isEmpty = state.withLock { state in
-                    if !state.sessions.isEmpty { state.waiter = continuation }
-                    return state.sessions.isEmpty
-                }
-                if isEmpty { continuation.resume() }
-            }
-        }
-
-        var sessionCount: Int { state.withLock { $0.sessions.count } }
     }
 
     let shared: Shared
-    private let listener: LineListener
-    private let lines: AsyncStream<TCPLine>
-    private let arrival: AsyncStream<TCPLine>.Continuation
+    private let arrivals: Arrivals
     private let stopLimit: Duration
 
     init(_ settings: HostSettings, batch: BatchSystem, loops: [EventLoop]) throws(LineError) {
         let shared = Shared(settings, batch: batch)
         self.shared = shared
         stopLimit = settings.stopLimit
-        // bounded by the listener's limit of connections
-        let (lines, arrival) = AsyncStream.makeStream(of: TCPLine.self)
-        self.lines = lines
-        self.arrival = arrival
-        var listening = Listener.Settings()
-        listening.mostConnections = settings.mostSessions + 64
-        if let tls = settings.tls {
-            listening.tls = try TLSServerSettings(certificateFile: tls.certificate, keyFile: tls.key)
-        }
-        listener = try LineListener(on: settings.listen, loops: loops, settings: listening) { arrival.yield($0) }
+        arrivals = try Arrivals(
+            on: settings.listen, mostSessions: settings.mostSessions, tls: settings.tls, loops: loops)
     }
 
-    var address: SocketAddress { listener.localAddress }
+    var address: SocketAddress { arrivals.address }
 
     /// Serves until `stop`.
     func run() async {
         await withDiscardingTaskGroup { group in
-            for await line in lines {
+            for await line in arrivals.lines {
                 let session = RJESession(line, loop: line.loop, shared: shared)
                 let shared = shared
                 group.addTask(executorPreference: line.loop) {
-                    let id = shared.opened(session)
+                    let id = shared.sessions.opened(session)
                     await session.run()
-                    shared.closed(id)
+                    shared.sessions.closed(id)
                 }
             }
         }
@@ -155,20 +100,8 @@ final class RJEServer: Sendable {
 
     /// Takes no more sessions, tells the others 436 SHUTDOWN, and gives them some time.
     func stop() async {
-        await listener.stopListeningAndWait()
-        for session in shared.beginStop() { session.shutDown() }
-        let shared = shared
-        let limit = stopLimit
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await shared.allClosed() }
-            group.addTask {
-                if (try? await ContinuousClock().sleep(for: limit)) != nil {
-                    for session in shared.beginStop() { session.abandon() }
-                }
-            }
-            await group.next()
-            group.cancelAll()
-            arrival.finish()
-        }
+        await arrivals.stopListening()
+        await shared.sessions.stop(within: stopLimit, asking: { $0.shutDown() }, ending: { $0.abandon() })
+        arrivals.finish()
     }
 }
