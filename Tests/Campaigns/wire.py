@@ -71,10 +71,11 @@ class HarmingProxy:
                 near.close()
                 continue
             silent = threading.Event()
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.pairs.append((near, far))
             for source, sink, direction in ((near, far, "sent"), (far, near, "received")):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self.pump, args=(source, sink, direction, silent), daemon=True).start()
 
     def pump(self, source, sink, direction, silent):
