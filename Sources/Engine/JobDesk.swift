@@ -1,40 +1,54 @@
 package import Jobs
 import Stations
 package import Stores
+import Synchronization
 
 /// Where jobs are handed in and asked about: what the API calls, without a word of HTTP.
 package final class JobDesk: Sendable {
     package let store: any JobStore
     package let watch: JobWatch
-    package let hosts: [HostProfile]
     package let clock: WallClock
-    /// What may wait of one owner.
-    package let ownerLimits: BacklogLimits
     private let drains: DrainWatch
+    private let settings: Mutex<Settings>
+
+    private struct Settings {
+        var hosts: [HostProfile]
+        var ownerLimits: BacklogLimits
+    }
+
+    /// The hosts of this moment, by name.
+    package var hosts: [HostProfile] { settings.withLock { $0.hosts } }
+    /// What may wait of one owner.
+    package var ownerLimits: BacklogLimits { settings.withLock { $0.ownerLimits } }
 
     package init(
         store: any JobStore, hosts: [HostProfile], watch: JobWatch, ownerLimits: BacklogLimits = BacklogLimits(),
         clock: WallClock = .system
     ) {
-        self.ownerLimits = ownerLimits
+        settings = Mutex(Settings(hosts: hosts.sorted { $0.id < $1.id }, ownerLimits: ownerLimits))
         drains = DrainWatch(store: store, clock: clock)
         self.store = store
-        self.hosts = hosts.sorted { $0.id < $1.id }
         self.watch = watch
         self.clock = clock
+    }
+
+    /// Takes jobs for these hosts from now on, within these limits.
+    package func serve(_ hosts: [HostProfile], ownerLimits: BacklogLimits) {
+        settings.withLock { $0 = Settings(hosts: hosts.sorted { $0.id < $1.id }, ownerLimits: ownerLimits) }
     }
 
     package func host(_ id: HostID) -> HostProfile? { hosts.first { $0.id == id } }
 
     /// The host a request means: the named one, or the only one.
     package func host(named name: String?) throws(DeskError) -> HostProfile {
+        let hosts = hosts
         guard let name else {
             guard hosts.count == 1, let only = hosts.first else {
                 throw .hostMissing(known: hosts.map(\.id.description))
             }
             return only
         }
-        guard let id = HostID(name), let host = host(id) else {
+        guard let id = HostID(name), let host = hosts.first(where: { $0.id == id }) else {
             throw .unknownHost(name, known: hosts.map(\.id.description))
         }
         return host

@@ -1,6 +1,7 @@
 package import Jobs
 package import Logging
 package import Stores
+import Synchronization
 
 /// How long what has ended is kept; nil: for ever.
 package struct RetentionRules: Equatable, Sendable {
@@ -22,7 +23,7 @@ package final class Retention: Sendable {
     private static let pause = Duration.seconds(60)
 
     private let store: any JobStore
-    private let rules: RetentionRules
+    private let current: Mutex<RetentionRules>
     private let clock: WallClock
     private let sleeper: any Clock<Duration>
     private let log: Logger
@@ -31,15 +32,20 @@ package final class Retention: Sendable {
         store: any JobStore, rules: RetentionRules, clock: WallClock, sleeper: any Clock<Duration>, log: Logger
     ) {
         self.store = store
-        self.rules = rules
+        current = Mutex(rules)
         self.clock = clock
         self.sleeper = sleeper
         self.log = log
     }
 
+    /// What is kept how long; new rules hold from the next look on.
+    package var rules: RetentionRules {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+
     /// Works until cancelled.
     package func run() async {
-        guard rules != RetentionRules() else { return }
         while !Task.isCancelled {
             do {
                 let removed = try await sweep()
@@ -57,6 +63,7 @@ package final class Retention: Sendable {
     /// Looks at everything once.
     /// - Returns: how much of each kind went.
     package func sweep() async throws(StoreError) -> [RetentionKind: Int] {
+        let rules = rules
         let now = clock.now()
         var removed: [RetentionKind: Int] = [:]
         // Jobs first: what goes with them need not be looked at one by one.

@@ -17,6 +17,7 @@ package final class Gateway: Sendable {
     let settings: GatewaySettings
     let figures: Figures
     let documents = DocumentCache()
+    private let leaving = Atomic<Bool>(false)
     private let draining = Atomic<Bool>(false)
 
     package init(desk: JobDesk, settings: GatewaySettings = GatewaySettings()) {
@@ -32,17 +33,26 @@ package final class Gateway: Sendable {
         "Referrer-Policy": "no-referrer",
     ]
 
+    /// In addition over TLS: browsers come back by TLS only, for a year.
+    package static let fieldsOverTLS: Fields = ["Strict-Transport-Security": "max-age=31536000"]
+
     /// For `Server.Options.answered`.
     package var answered: @Sendable (AnsweredRequest) -> Void {
         { [figures] request in figures.answered(request) }
     }
 
-    /// The gateway is about to stop: `/readyz` says so, submissions are refused, waits and event streams end.
+    /// The gateway is about to stop: `/readyz` says so, for those who spread requests. Everything is served still.
+    package func announceStop() { leaving.store(true, ordering: .releasing) }
+
+    /// The gateway stops: waits and event streams end. What reaches it is served still, so that no client is refused that came
+    /// in time.
     package func drain() {
+        announceStop()
         draining.store(true, ordering: .releasing)
         desk.watch.wakeAll()
     }
 
+    var isLeaving: Bool { leaving.load(ordering: .acquiring) }
     var isDraining: Bool { draining.load(ordering: .acquiring) }
 
     package var router: Router {

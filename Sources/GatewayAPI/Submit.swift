@@ -10,7 +10,6 @@ extension Gateway {
     /// - Parameter key: of the path of `PUT /v1/jobs/{key}`.
     func submit(_ request: Request, _ body: RequestBody, key pathKey: String?) async throws -> Response {
         let caller = try caller(of: request, for: .jobsSubmit)
-        guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
         let query = try QueryReader(
             request, names: Self.submitParameters, repeatable: ["notify"], labels: true)
         let wish = try WaitWish(request, query, settings)

@@ -47,11 +47,11 @@ extension Gateway {
             failure =
                 if case StoreError.unavailable(let words) = error { "cannot write: \(words)" } else { "cannot write" }
         }
-        let isReady = failure == nil && !isDraining
+        let isReady = failure == nil && !isLeaving
         var text = isReady ? "ok\n" : "not ready\n"
         if query.parameters.has("verbose") {
             text = failure.map { "[-]store \($0)\n" } ?? "[+]store\n"
-            text += isDraining ? "[-]draining stopping\n" : "[+]draining\n"
+            text += isLeaving ? "[-]draining stopping\n" : "[+]draining\n"
         }
         return .text(text, status: isReady ? 200 : 503, fields: ["Cache-Control": "no-store"])
     }

@@ -31,6 +31,8 @@ package struct Limits: Sendable, Equatable {
     package var longestBodyTime = Duration.seconds(600)
     /// Between an answer and the next request.
     package var keepAliveTime = Duration.seconds(60)
+    /// What a connection that came as the server stopped gets for its request.
+    package var lateRequestTime = Duration.seconds(1)
     /// Requests answered on one connection; the last says `Connection: close`.
     package var requestsPerConnection = 10_000
     /// Requests read ahead while one is being answered; beyond, and beyond `pipelinedBytes`, reading pauses.

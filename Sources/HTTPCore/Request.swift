@@ -6,8 +6,9 @@ package final class Request: Sendable {
     /// The route's, so GET also when HEAD was asked; `head.method` has what was sent.
     package let route: Route
     private let parameterValues: [String]
-    /// The client's address, or that of the proxy before us.
+    /// The client's address, as far as configured proxies before us tell it; nil: it came by a socket of the file system.
     package let peer: SocketAddress?
+    /// Between the client and us, or the first of our proxies.
     package let isTLS: Bool
     /// Who the client is by its certificate, where the listener asks for one.
     package let tlsPeer: TLSPeer?

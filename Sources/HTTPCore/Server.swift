@@ -13,6 +13,8 @@ package struct AnsweredRequest: Sendable {
     package let sentBodyBytes: Int
     /// The client was still there at the end.
     package let isComplete: Bool
+    /// Who asked, as `Request.peer`; `nil` also when the request could not be read.
+    package let peer: SocketAddress?
 }
 
 /// An HTTP/1.1 server on some event loops.
@@ -24,8 +26,10 @@ package final class Server: Sendable {
         /// Sent with every answer, problems included, unless the answer has that field itself.
         package var fields: Fields = [:]
         package var tls: TLSServerSettings?
-        /// Addresses whose connections begin with a PROXY v2 header. nil: none.
-        package var isProxy: (@Sendable (IPAddress) -> Bool)?
+        /// Sent in addition by what was asked over TLS.
+        package var fieldsOverTLS: Fields = [:]
+        /// The proxies before us, asked for each connection and request. nil: there are none.
+        package var proxies: (@Sendable () -> Proxies)?
         /// Called on a loop for every answer. Must be quick.
         package var answered: (@Sendable (AnsweredRequest) -> Void)?
         /// A handler threw what is no `Problem`, or answered what cannot be sent; the client sees 500. For the log.
@@ -39,7 +43,7 @@ package final class Server: Sendable {
     private let listeners = Locked<[Listener]>([])
 
     package init(router: Router, loops: [EventLoop], options: Options = Options()) {
-        precondition(options.fields.isValid)
+        precondition(options.fields.isValid && options.fieldsOverTLS.isValid)
         self.options = options
         contexts = loops.enumerated().map {
             ServerContext(router: router, loop: $0.element, options: options, index: $0.offset)
@@ -56,18 +60,29 @@ package final class Server: Sendable {
 
     /// As above, at any kind of place. TLS is for addresses only: a socket of the file system has its mode.
     ///
+    /// - Parameters:
+    ///   - mode: of a socket of the file system; nil: 0660.
+    ///   - isClear: without TLS, whatever the options say.
     /// - Returns: the place, with the port the kernel chose when 0 was asked for.
     @discardableResult
-    package func listen(at place: ListenPlace) throws(LineError) -> ListenPlace {
-        try open(place).place
+    package func listen(
+        at place: ListenPlace, mode: UInt16? = nil, isClear: Bool = false
+    ) throws(LineError) -> ListenPlace {
+        try open(place, mode: mode, isClear: isClear).place
     }
 
-    private func open(_ place: ListenPlace) throws(LineError) -> Listener {
+    private func open(
+        _ place: ListenPlace, mode: UInt16? = nil, isClear: Bool = false
+    ) throws(LineError) -> Listener {
         var settings = Listener.Settings()
         settings.mostConnections = options.limits.connections
         settings.mostPerClient = options.limits.connectionsPerAddress
-        if case .path = place {} else { settings.tls = options.tls }
-        settings.isProxy = options.isProxy
+        if let mode { settings.pathMode = mode }
+        if !isClear, !place.isOfFileSystem { settings.tls = options.tls }
+        if let proxies = options.proxies {
+            settings.isProxy = { proxies().word(of: $0) == .proxyV2 }
+            settings.isShared = { ip in proxies().word(of: ip).map { $0 != .proxyV2 } ?? false }
+        }
         let contexts = contexts
         @Sendable func context(of connection: Connection) -> ServerContext {
             contexts.first { $0.loop === connection.loop } ?? contexts[0]
@@ -84,6 +99,11 @@ package final class Server: Sendable {
 
     /// Connections being served, on all addresses.
     package var connectionCount: Int { listeners.withLock { $0 }.reduce(0) { $0 + $1.connectionCount } }
+
+    /// From now on each answer is the last of its connection, so that clients leave in good time; everything is served still.
+    package func announceStop() {
+        for context in contexts { context.loop.execute { context.announceStop() } }
+    }
 
     /// Ends gently: stops listening, closes idle connections, lets running requests finish and says `Connection: close`
     /// with their answers. Whatever is left after `grace` is cut.
@@ -111,7 +131,7 @@ private final class RefusedConnection: ConnectionHandler {
         let problem = Problem(.tooManyConnections, "There are too many connections; try again.", retryAfter: 1)
         context.writeHead(
             problem.response(), length: problem.json.count, isChunked: false, keepsAlive: false, minorVersion: 1,
-            requestID: nil)
+            requestID: nil, isTLS: connection.isTLS)
         context.output += problem.json
         context.flush(to: connection)
         connection.lingerClose(dropping: context.options.limits.lingerBytes, within: context.options.limits.lingerTime)

@@ -22,8 +22,8 @@ extension ServerConnection {
         case .route(let route, let parameters):
             current?.route = route.name
             let request = Request(
-                head: head, route: route, parameters: parameters, peer: connection.peer, isTLS: connection.isTLS,
-                tlsPeer: connection.tlsPeer, number: current?.number ?? 0)
+                head: head, route: route, parameters: parameters, peer: current?.peer,
+                isTLS: current?.isTLS ?? connection.isTLS, tlsPeer: connection.tlsPeer, number: current?.number ?? 0)
             admit(request)
         }
     }
@@ -185,7 +185,8 @@ extension ServerConnection {
         let id = current.head.value("x-request-id").flatMap { RequestID.isUsable($0) ? Array($0) : nil }
         context.writeHead(
             response, length: length, isChunked: isChunked, keepsAlive: keepsAlive,
-            minorVersion: current.head.minorVersion, requestID: id ?? RequestID.generated(current.number))
+            minorVersion: current.head.minorVersion, requestID: id ?? RequestID.generated(current.number),
+            isTLS: current.isTLS)
         self.current?.isChunked = isChunked
         self.current?.streamLength = length
         if current.isHead || response.forbidsBody {
@@ -268,7 +269,7 @@ extension ServerConnection {
         guard case .bytes(let body) = response.body else { return }
         context.writeHead(
             response, length: body.count, isChunked: false, keepsAlive: false, minorVersion: 1,
-            requestID: Array(id.utf8))
+            requestID: Array(id.utf8), isTLS: current?.isTLS ?? connection.isTLS)
         if current?.isHead != true { context.output += body }
         context.flush(to: connection)
         current?.status = response.status
@@ -286,7 +287,7 @@ extension ServerConnection {
         context.options.answered?(
             AnsweredRequest(
                 route: nil, method: nil, status: status, duration: .zero, receivedBodyBytes: 0, sentBodyBytes: 0,
-                isComplete: true))
+                isComplete: true, peer: connection.peer))
     }
 
     // MARK: streams

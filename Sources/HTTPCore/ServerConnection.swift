@@ -26,6 +26,9 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
         let head: RequestHead
         let startedAt: Int64
         var route: String?
+        /// The client, and whether it uses TLS, by what is known of proxies.
+        var peer: SocketAddress?
+        var isTLS: Bool
         var isRead = false
         var status: Int?
         var isAnswered = false
@@ -77,7 +80,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
         connection.setStallLimit(limits.writeStallTime)
         deadline = .head
         connection.setDeadline(limits.headTime)
-        if context.isStopping { end() }
+        if context.isStopping { awaitLateRequest() }
     }
 
     func received(_ bytes: UnsafeRawBufferPointer) {
@@ -148,10 +151,19 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
         context.leave(self)
     }
 
-    /// No further request; an idle connection ends here.
+    /// The next answer is the last.
+    func serverLeaves() { keepsAlive = false }
+
+    /// No further request. An idle connection ends here; on one that has only just come a request is probably on its way.
     func serverStops() {
         keepsAlive = false
-        if current == nil, !parser.isInsideRequest, restStart == rest.count { end() }
+        guard current == nil, !parser.isInsideRequest, restStart == rest.count else { return }
+        if requests > 0 { end() } else { awaitLateRequest() }
+    }
+
+    private func awaitLateRequest() {
+        deadline = .idle
+        connection.setDeadline(limits.lateRequestTime)
     }
 
     /// The time for ending gently is over.
@@ -210,12 +222,16 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
 
     private func begin(_ head: RequestHead) {
         requests += 1
-        if requests >= limits.requestsPerConnection || !head.keepsAlive || context.isStopping { keepsAlive = false }
+        if requests >= limits.requestsPerConnection || !head.keepsAlive || context.isLeaving { keepsAlive = false }
         receivedBodyBytes = 0
         bodyHeldSince = 0
+        let (peer, isTLS) =
+            context.options.proxies?().client(of: head, neighbour: connection.peer, isTLS: connection.isTLS)
+            ?? (connection.peer, connection.isTLS)
         current = Current(
             number: context.nextRequestNumber(), head: head,
-            startedAt: context.options.answered == nil && !head.hasBody ? 0 : monotonicNanoseconds())
+            startedAt: context.options.answered == nil && !head.hasBody ? 0 : monotonicNanoseconds(), peer: peer,
+            isTLS: isTLS)
         bodyStartedAt = current?.startedAt ?? 0
         owesContinue = head.expectsContinue && head.hasBody
         bodyUse = .discard
@@ -315,7 +331,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
         } else if isHeld {
             wanted = .none  // the connection's own limit for answers that are not taken
         } else {
-            wanted = parser.isInsideRequest || requests == 0 ? .head : .idle
+            wanted = parser.isInsideRequest || requests == 0 && !context.isStopping ? .head : .idle
         }
         guard wanted != deadline else { return }
         deadline = wanted
@@ -351,7 +367,8 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
             AnsweredRequest(
                 route: current.route, method: current.head.method, status: current.status ?? 499,
                 duration: .nanoseconds(monotonicNanoseconds() - current.startedAt),
-                receivedBodyBytes: receivedBodyBytes, sentBodyBytes: current.sentBytes, isComplete: isComplete))
+                receivedBodyBytes: receivedBodyBytes, sentBodyBytes: current.sentBytes, isComplete: isComplete,
+                peer: current.peer))
     }
 }
 

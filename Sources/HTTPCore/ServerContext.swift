@@ -7,6 +7,8 @@ final class ServerContext: @unchecked Sendable {
     let loop: EventLoop
     let options: Server.Options
     private(set) var isStopping = false
+    /// Answers are the last of their connections.
+    private(set) var isLeaving = false
     /// Heads, and small bodies behind them, are put together here, so that they leave in one piece.
     var output: [UInt8] = []
     private var connections: [ObjectIdentifier: ServerConnection] = [:]
@@ -47,8 +49,14 @@ final class ServerContext: @unchecked Sendable {
         }
     }
 
+    func announceStop() {
+        isLeaving = true
+        for connection in connections.values { connection.serverLeaves() }
+    }
+
     private func beginStop(grace: Duration, _ continuation: CheckedContinuation<Void, Never>) {
         isStopping = true
+        isLeaving = true
         for connection in connections.values { connection.serverStops() }
         guard !connections.isEmpty else {
             continuation.resume()
@@ -66,7 +74,8 @@ final class ServerContext: @unchecked Sendable {
     ///
     /// - Parameter length: for `Content-Length`; `nil` for chunks, or for a body that ends with the connection.
     func writeHead(
-        _ response: Response, length: Int?, isChunked: Bool, keepsAlive: Bool, minorVersion: Int, requestID: [UInt8]?
+        _ response: Response, length: Int?, isChunked: Bool, keepsAlive: Bool, minorVersion: Int, requestID: [UInt8]?,
+        isTLS: Bool
     ) {
         if let line = StatusLine.known(response.status) {
             output.append(line)
@@ -93,6 +102,9 @@ final class ServerContext: @unchecked Sendable {
         }
         for field in response.fields.items { append(field) }
         for field in options.fields.items where response.fields[field.name] == nil { append(field) }
+        if isTLS {
+            for field in options.fieldsOverTLS.items where response.fields[field.name] == nil { append(field) }
+        }
         if !keepsAlive {
             output.append("Connection: close\r\n")
         } else if minorVersion == 0 {

@@ -39,9 +39,9 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
     func start() { resume() }
 
     func stop() {
-        guard socket != nil else { return }
-        // What the kernel has accepted already would be reset.
-        while acceptOne() {}
+        guard let stopped = socket else { return }
+        // What the kernel has accepted already would be reset. On an inherited socket it waits for who comes after us.
+        if !stopped.isInherited { while acceptOne() {} }
         pause(retrying: false)
         socket = nil
     }
@@ -135,7 +135,8 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?) {
-        let verdict = admissions.enter(peer?.ip.client)
+        let client = client(of: peer)
+        let verdict = admissions.enter(client)
         if verdict == .dropped {
             Glibc.close(descriptor)
             return
@@ -145,13 +146,14 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
             session = try? TLSSession(accepting: tls, pool: loop.chunks)
             guard session != nil else {
                 Glibc.close(descriptor)
-                admissions.leave(peer?.ip.client, wasRefused: verdict != .served)
+                admissions.leave(client, wasRefused: verdict != .served)
                 return
             }
         }
         let connection = Connection(
             descriptor: descriptor, loop: loop, peer: peer, phase: session == nil ? .open : .handshaking, tls: session)
         connection.acceptor = self
+        connection.countsAs = client
         let handler: any ConnectionHandler
         switch verdict {
         case .served: handler = accepted(connection)
@@ -163,8 +165,14 @@ final class Acceptor: DescriptorHandler, @unchecked Sendable {
         connection.begin(handler: handler, phaseLimit: session == nil ? nil : Connection.handshakeLimit)
     }
 
+    /// Whom the limit per client is about; nil: nobody.
+    private func client(of peer: SocketAddress?) -> IPAddress? {
+        guard let ip = peer?.ip, settings.isShared?(ip) != true else { return nil }
+        return ip.client
+    }
+
     func ended(_ connection: Connection) {
-        admissions.leave(connection.peer?.ip.client, wasRefused: connection.wasRefused)
+        admissions.leave(connection.countsAs, wasRefused: connection.wasRefused)
         // It may have been the descriptor that was missing.
         if !isWatching { resume() }
     }

@@ -86,6 +86,8 @@ package final class Connection: TimerNode, DescriptorHandler, @unchecked Sendabl
     /// Who accepted it, and counts it.
     var acceptor: Acceptor?
     var wasRefused = false
+    /// The client it is counted for.
+    var countsAs: IPAddress?
 
     // Three reasons for a timer in one: the handler's deadline, output that does not move, connect/handshake/linger.
     var deadlineAt: Int64 = .max

@@ -27,7 +27,25 @@ package enum ListenPlace: Hashable, Sendable {
         switch self {
         case .address(let address): address.ip.isLoopback
         case .path: true
-        case .inherited: false
+        case .inherited(let descriptor):
+            isOfFileSystem || SocketAddress.local(of: descriptor)?.ip.isLoopback ?? false
+        }
+    }
+
+    package var isInherited: Bool { if case .inherited = self { true } else { false } }
+
+    /// A socket that has a name instead of an address, whoever opened it.
+    package var isOfFileSystem: Bool {
+        switch self {
+        case .address: return false
+        case .path: return true
+        case .inherited(let descriptor):
+            var storage = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let result = withUnsafeMutablePointer(to: &storage) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+            }
+            return result == 0 && Int32(storage.ss_family) == AF_UNIX
         }
     }
 }
@@ -45,6 +63,7 @@ extension ListenPlace: CustomStringConvertible {
 /// The name of a socket of the file system, with its length checked (107 octets).
 struct UnixAddress {
     private var address = sockaddr_un()
+    private var length = socklen_t(MemoryLayout<sockaddr_un>.size)
 
     init?(_ path: String) {
         let octets = Array(path.utf8)
@@ -54,11 +73,19 @@ struct UnixAddress {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
     }
 
+    /// `@name` of the abstract names of Linux.
+    init?(abstract name: String) {
+        let octets = [0] + Array(name.utf8)
+        guard octets.count > 1, octets.count <= MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
+        length = socklen_t(MemoryLayout<sa_family_t>.size + octets.count)
+    }
+
     mutating func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-        withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
+        let length = length
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
         }
     }
 

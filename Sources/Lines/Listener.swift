@@ -21,6 +21,8 @@ package final class Listener: Sendable {
         /// Connections from these addresses begin with a PROXY v2 header, which names the client; from others such a header is
         /// a fault of the protocol behind it. nil: from none.
         package var isProxy: (@Sendable (IPAddress) -> Bool)?
+        /// Addresses that many clients come from, such as those of an HTTP proxy: they are not limited as one client.
+        package var isShared: (@Sendable (IPAddress) -> Bool)?
         /// Who may connect to a socket of the file system.
         package var pathMode: UInt16 = 0o660
         /// Asked before each `accept`: an error number to meet in its place. For tests of what is hard to bring about.

@@ -4,12 +4,15 @@ import Glibc
 /// A listening descriptor and its owner.
 final class ListeningSocket: Sendable {
     let descriptor: CInt
+    /// Others may listen on the same socket, now or later.
+    let isInherited: Bool
 
     /// A socket of the file system that goes with the descriptor.
     private let path: Path?
 
-    private init(adopting descriptor: CInt, path: Path? = nil) {
+    private init(adopting descriptor: CInt, path: Path? = nil, isInherited: Bool = false) {
         self.descriptor = descriptor
+        self.isInherited = isInherited
         self.path = path
     }
 
@@ -53,7 +56,7 @@ final class ListeningSocket: Sendable {
         _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         tune(descriptor)
-        return ListeningSocket(adopting: descriptor)
+        return ListeningSocket(adopting: descriptor, isInherited: true)
     }
 
     // MARK: in the file system

@@ -1,13 +1,28 @@
 import COpenSSL
 import Glibc
 
-/// A certificate and its key, ready for the server side. TLS 1.2 and later.
+/// A certificate and its key, ready for the server side. TLS 1.2 and later. All copies share what `use` and `reload` put in.
 package struct TLSServerSettings: Sendable {
-    private let certificateFile: String
-    private let keyFile: String
-    private let clients: Clients
-    private let current: Locked<TLSContext>
-    var context: TLSContext { current.withLock { $0 } }
+    private let current: Locked<(files: Files, context: TLSContext)>
+    var context: TLSContext { current.withLock { $0.context } }
+
+    /// What the files are, and what is asked of clients.
+    package struct Files: Equatable, Sendable {
+        /// PEM, the chain after the certificate.
+        package var certificate: String
+        package var key: String
+        package var clients: Clients
+        package var minimum: Version
+
+        package init(certificate: String, key: String, clients: Clients = .unasked, minimum: Version = .tls12) {
+            self.certificate = certificate
+            self.key = key
+            self.clients = clients
+            self.minimum = minimum
+        }
+    }
+
+    package enum Version: String, CaseIterable, Sendable { case tls12 = "1.2", tls13 = "1.3" }
 
     /// Whether clients show a certificate.
     package enum Clients: Equatable, Sendable {
@@ -17,34 +32,48 @@ package struct TLSServerSettings: Sendable {
         case asked(authorityFile: String)
         /// Without a certificate of theirs there is no session.
         case required(authorityFile: String)
+
+        package var authorityFile: String? {
+            switch self {
+            case .unasked: nil
+            case .asked(let file), .required(let file): file
+            }
+        }
+    }
+
+    package init(_ files: Files) throws(LineError) {
+        current = Locked((files, try TLSServerSettings.read(files)))
     }
 
     /// - Parameters: PEM files; the certificate file may hold the chain after the certificate.
     package init(
         certificateFile: String, keyFile: String, clients: Clients = .unasked
     ) throws(LineError) {
-        self.certificateFile = certificateFile
-        self.keyFile = keyFile
-        self.clients = clients
-        current = Locked(try TLSServerSettings.read(certificateFile, keyFile, clients))
+        try self.init(Files(certificate: certificateFile, key: keyFile, clients: clients))
     }
+
+    package var files: Files { current.withLock { $0.files } }
 
     /// Reads the files again: for connections from now on, those that stand keep what they have. When it throws nothing has
     /// changed.
-    package func reload() throws(LineError) {
-        let new = try TLSServerSettings.read(certificateFile, keyFile, clients)
-        current.withLock { $0 = new }
+    package func reload() throws(LineError) { try use(files) }
+
+    /// As `reload`, with other files.
+    package func use(_ files: Files) throws(LineError) {
+        let new = try TLSServerSettings.read(files)
+        current.withLock { $0 = (files, new) }
     }
 
-    private static func read(
-        _ certificateFile: String, _ keyFile: String, _ clients: Clients
-    ) throws(LineError) -> TLSContext {
+    private static func read(_ files: Files) throws(LineError) -> TLSContext {
         let context = try TLSContext(isServer: true)
-        try context.use(certificateFile, keyFile)
+        if files.minimum == .tls13 {
+            SSL_CTX_ctrl(context.pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_3_VERSION), nil)
+        }
+        try context.use(files.certificate, files.key)
         // Sessions are not resumed across contexts without a name, and with client certificates libssl insists on one.
         let name: [UInt8] = Array("port77".utf8)
         SSL_CTX_set_session_id_context(context.pointer, name, UInt32(name.count))
-        switch clients {
+        switch files.clients {
         case .unasked: break
         case .asked(let file): try context.askClients(authorityFile: file, more: 0)
         case .required(let file): try context.askClients(authorityFile: file, more: SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
@@ -219,10 +248,8 @@ final class TLSSession {
     private func readPeer() -> TLSPeer? {
         guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
         defer { X509_free(certificate) }
-        var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
-        var length: UInt32 = 0
-        guard X509_digest(certificate, EVP_sha256(), &digest, &length) == 1 else { return nil }
-        return TLSPeer(fingerprint: Array(digest.prefix(Int(length))), commonName: TLSSession.commonName(certificate))
+        guard let fingerprint = certificate.sha256 else { return nil }
+        return TLSPeer(fingerprint: fingerprint, commonName: TLSSession.commonName(certificate))
     }
 
     private static func commonName(_ certificate: OpaquePointer) -> String? {

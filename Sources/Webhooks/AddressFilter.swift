@@ -1,30 +1,6 @@
 import CCurl
 package import Lines
 
-/// A block of addresses: `10.0.0.0/8`, `fd00::/8`, or one address.
-package struct Network: Hashable, Sendable, CustomStringConvertible {
-    package let address: IPAddress
-    /// Leading bits that count; 0-32 or 0-128.
-    package let bits: Int
-
-    package init?(_ text: some StringProtocol) {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, let address = IPAddress(String(first)) else { return nil }
-        let most = if case .v4 = address { 32 } else { 128 }
-        if parts.count == 1 {
-            bits = most
-        } else {
-            guard parts[1].utf8.count <= 3, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-                let number = Int(parts[1]), number <= most
-            else { return nil }
-            bits = number
-        }
-        self.address = address
-    }
-
-    package var description: String { "\(address)/\(bits)" }
-}
-
 /// The addresses that may be called: the fixed table of the C shim, and what the deployment adds. The same memory is read by
 /// libcurl's callbacks, so it must outlive every transfer.
 package final class AddressFilter: @unchecked Sendable {

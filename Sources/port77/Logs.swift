@@ -1,6 +1,7 @@
 import Foundation
 import Jobs
 import Logging
+import Synchronization
 import Wire
 
 /// Log lines on standard error: constant sentences, values in named fields. Plain for people, JSON for collectors.
@@ -8,15 +9,29 @@ enum Logs {
     static let levels = Logger.Level.allCases.map(\.rawValue)
 
     static func makeLogger(_ settings: Configuration.Log) -> Logger {
-        let level = Logger.Level(rawValue: settings.level) ?? .info
-        return Logger(label: "port77") { _ in LineLog(format: settings.format, logLevel: level) }
+        setLevel(settings.level)
+        return Logger(label: "port77") { _ in LineLog(format: settings.format) }
     }
+
+    /// For every logger there is; unknown names change nothing.
+    static func setLevel(_ name: String) {
+        if let level = Logger.Level(rawValue: name) { Logs.level.withLock { $0 = level } }
+    }
+
+    fileprivate static let level = Mutex(Logger.Level.info)
 }
 
 private struct LineLog: LogHandler {
     let format: Configuration.Log.Format
-    var logLevel: Logger.Level
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
+
+    init(format: Configuration.Log.Format) { self.format = format }
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? Logs.level.withLock { $0 } }
+        set { ownLevel = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

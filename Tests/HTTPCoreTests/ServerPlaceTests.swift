@@ -46,7 +46,7 @@ struct ServerPlaceTests {
 
     @Test func `behind a proxy the client is the one it names`() async throws {
         try await TestServer.with {
-            $0.isProxy = { $0 == .loopback }
+            $0.proxies = { Proxies([.init(network: Network("127.0.0.1"), word: .proxyV2)]) }
         } routes: {
             whoRoute(&$0)
         } _: { test in

@@ -84,7 +84,6 @@ extension Gateway {
     private func createEndpoint(_ request: Request, _ body: RequestBody) async throws -> Response {
         let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
-        guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
         var fields = EndpointFields()
         try fields.take(
             try await jsonMembers(request, body), settings.webhooks.check)

@@ -19,6 +19,12 @@ struct GatewayClient {
 
     let base: String
     let key: String?
+    /// Where to connect instead of the address in `base`.
+    var unixSocket: String?
+    /// PEM files.
+    var authorities: String?
+    var certificate: String?
+    var certificateKey: String?
 
     init(base: String, key: String?) {
         self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
@@ -48,6 +54,12 @@ struct GatewayClient {
         _ = port77_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         _ = port77_set_long(easy, CURLOPT_NOSIGNAL, 1)
         _ = port77_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, 10_000)
+        for (option, value) in [
+            (CURLOPT_UNIX_SOCKET_PATH, unixSocket), (CURLOPT_CAINFO, authorities), (CURLOPT_SSLCERT, certificate),
+            (CURLOPT_SSLKEY, certificateKey),
+        ] {
+            if let value { _ = port77_set_text(easy, option, value) }
+        }
         _ = port77_set_list(easy, CURLOPT_HTTPHEADER, list)
         _ = port77_set_pointer(easy, CURLOPT_WRITEDATA, context)
         _ = port77_set_pointer(easy, CURLOPT_HEADERDATA, context)

@@ -39,7 +39,7 @@ struct BackupCommand: ParsableCommand {
 
     private func make() throws {
         var settings = try loadConfiguration(config)
-        settings.apply(environment: ProcessInfo.processInfo.environment)
+        try settings.apply(environment: ProcessInfo.processInfo.environment)
         let manifest = try Backup.make(of: data ?? settings.data, into: folder, at: WallClock.system.now())
         print("\(folder): \(words(manifest))")
         for hash in manifest.lacking { complain("the store itself has lost the body \(hash.hex)") }

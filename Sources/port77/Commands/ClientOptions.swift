@@ -4,16 +4,43 @@ import Wire
 
 /// Where the gateway is; shared by all client commands.
 struct ClientOptions: ParsableArguments {
-    @Option(help: "The gateway's URL. (default: $PORT77_URL or http://127.0.0.1:8077)")
+    @Option(
+        name: [.customLong("gateway"), .customLong("url")],
+        help: "The gateway's URL, or unix:/PATH. (default: $PORT77_URL or http://127.0.0.1:8077)")
     var gateway: String?
+
+    @Option(
+        help:
+            "PEM file with the authorities to trust for https, or the gateway's own certificate. (default: $PORT77_CA_FILE)"
+    )
+    var caFile: String?
+
+    @Option(help: "Ask by this socket of the file system. (default: $PORT77_UNIX_SOCKET)")
+    var unixSocket: String?
+
+    @Option(help: "PEM file with the certificate to show, and its key unless --client-key names it.")
+    var clientCertificate: String?
+
+    @Option(help: "PEM file with the key of --client-certificate.")
+    var clientKey: String?
 
     @Flag(name: .long, help: "Print the gateway's JSON as it is.")
     var json = false
 
     var client: GatewayClient {
         let environment = ProcessInfo.processInfo.environment
-        return GatewayClient(
-            base: gateway ?? environment["PORT77_URL"] ?? "http://127.0.0.1:8077", key: environment["PORT77_KEY"])
+        var base = gateway ?? environment["PORT77_URL"] ?? "http://127.0.0.1:8077"
+        var socket = unixSocket ?? (gateway == nil ? environment["PORT77_UNIX_SOCKET"] : nil)
+        if base.hasPrefix("unix:") {
+            socket = String(base.dropFirst(5))
+            base = "http://localhost"
+        }
+        var client = GatewayClient(base: base, key: environment["PORT77_KEY"])
+        client.unixSocket = socket
+        client.authorities = caFile ?? environment["PORT77_CA_FILE"]
+        client.certificate = clientCertificate
+        client.certificateKey = clientKey
+        return client
     }
 
     /// - Returns: the answer when it is a success; otherwise prints the problem and ends with code 2.

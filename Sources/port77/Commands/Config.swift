@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import Lines
 
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,7 +18,15 @@ struct Config: ParsableCommand {
         func run() throws {
             let configuration = try loadConfiguration(file)
             let environment = ProcessInfo.processInfo.environment
-            var faults: [String] = []
+            var faults = configuration.warnings.map(\.description)
+            do {
+                let places = configuration.listen.compactMap { listen -> ListenPlace? in
+                    if case .place(let place) = listen.spot { place } else { nil }
+                }
+                try ListenRules.check(places.filter { !$0.isInherited }, configuration.tls, hasKeys: false)
+            } catch {
+                faults.append("\(error)")
+            }
             for host in configuration.hosts {
                 do { _ = try host.password.reveal(environment: environment) } catch {
                     faults.append("host \(host.id): \(error)")

@@ -18,7 +18,7 @@ struct Demo: AsyncParsableCommand {
     var stay = false
 
     func run() async throws {
-        let terminations = Signals.terminations()
+        let terminations = Signals.stream()
         let folder = FileManager.default.temporaryDirectory.appending(path: "port77-demo-\(UUID())").path()
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -35,21 +35,21 @@ struct Demo: AsyncParsableCommand {
         step("a webhook receiver is up: \(receiver.url)")
 
         var settings = Configuration.withoutFile
-        settings.listen = "127.0.0.1:0"
+        settings.listen = [.init(.place(.address(SocketAddress(.loopback, port: 0))))]
         settings.data = folder + "/data"
         settings.hosts[0].address = HostPort(host: "127.0.0.1", port: Int(hostAddress.port))
         settings.webhooks.secret = .known(secret)
         settings.webhooks.allowNetworks = ["127.0.0.0/8"]
         settings.log.level = "error"
         let gateway = try await RunningGateway(settings, environment: [:], log: Logs.makeLogger(settings.log))
-        step("the gateway is up: http://\(gateway.address), its store in \(folder)")
+        step("the gateway is up: \(gateway.url), its store in \(folder)")
 
         let story = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await host.run() }
             group.addTask { await gateway.run() }
             let story = try await tell(gateway: gateway, receiver: receiver, folder: folder)
             if stay, story {
-                step("host and gateway stay up: open http://\(gateway.address)/ (Ctrl-C ends)")
+                step("host and gateway stay up: open \(gateway.url)/ (Ctrl-C ends)")
                 for await _ in terminations { break }
             }
             await gateway.stop(grace: .seconds(5))
@@ -76,7 +76,7 @@ struct Demo: AsyncParsableCommand {
         try Data(deck.utf8).write(to: URL(fileURLWithPath: file))
         step("the deck, hello.jcl:")
         show(deck)
-        let base = "http://\(gateway.address)"
+        let base = "\(gateway.url)"
         let call = [
             "-sS", "-i", "-T", file, "-H", "Prefer: wait=60", "-H", "Accept: text/plain",
             "\(base)/v1/jobs?host=demo&notify=\(receiver.url)",

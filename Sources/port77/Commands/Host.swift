@@ -60,7 +60,7 @@ struct Host: AsyncParsableCommand {
 
     func run() async throws {
         let host = BatchHost(try settings())
-        let terminations = Signals.terminations()
+        let terminations = Signals.stream()
         Signals.raiseDescriptorLimit()
         let address: SocketAddress
         do {

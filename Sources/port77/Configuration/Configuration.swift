@@ -1,4 +1,5 @@
 import Engine
+import HTTPCore
 import Jobs
 import Lines
 import Stores
@@ -6,7 +7,10 @@ import Wire
 
 /// What `port77 serve` runs with: defaults, then the file, then the environment, then flags.
 struct Configuration: Equatable, Sendable {
-    var listen = "127.0.0.1:8077"
+    var listen = [Listen(.place(.address(SocketAddress(.loopback, port: 8077))))]
+    var tls: ServerTLS?
+    var proxies: [Proxies.Entry] = []
+    var http = Limits()
     var data = "./port77-data"
     /// Where the web page and the API's description lie; nil: beside the executable, or in the source tree.
     var publicFolder: String?
@@ -15,7 +19,12 @@ struct Configuration: Equatable, Sendable {
     var webhooks = Webhooks()
     var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400)])
     var log = Log()
+    /// What running requests get after the listeners are closed.
     var grace = Duration.seconds(30)
+    /// How long a stop is announced before.
+    var announcement = Duration.seconds(5)
+    /// What does not keep a gateway from starting, but should be mended.
+    var warnings: [ConfigurationFault] = []
     /// What may wait of one owner.
     var ownerLimits = BacklogLimits()
 
@@ -79,8 +88,13 @@ struct Configuration: Equatable, Sendable {
         return configuration
     }()
 
-    mutating func apply(environment: [String: String]) {
-        if let value = environment["PORT77_LISTEN"] { listen = value }
+    mutating func apply(environment: [String: String]) throws(ConfigurationFault) {
+        if let value = environment["PORT77_LISTEN"] {
+            listen = try Listen.list(value.split(separator: ",").map(String.init), from: "PORT77_LISTEN")
+        }
+        if let value = environment["PORT77_DRAIN_SECONDS"].flatMap({ Int($0) }), (0...3600).contains(value) {
+            announcement = .seconds(value)
+        }
         if let value = environment["PORT77_DATA"] { data = value }
         if let value = environment["PORT77_LOG_LEVEL"] { log.level = value }
         if let value = environment["PORT77_LOG_FORMAT"], let format = Log.Format(rawValue: value) {

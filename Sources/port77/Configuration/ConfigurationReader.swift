@@ -1,7 +1,6 @@
 import Jobs
 import Lines
 import Stores
-import Webhooks
 import Wire
 import Yams
 
@@ -37,17 +36,10 @@ struct ConfigurationReader {
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
         let known = [
-            "listen", "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds",
-            "owner_limits",
+            "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds", "owner_limits",
         ]
-        guard let members = members(of: root, named: "the file", known: known) else { return }
-        if let node = members["listen"], let text = string(node, "listen") {
-            if text.contains(":") {
-                configuration.listen = text
-            } else {
-                fault(node, "listen is ADDRESS:PORT, for example 127.0.0.1:8077; port 0 takes a free one")
-            }
-        }
+        guard let members = members(of: root, named: "the file", known: Self.listeningMembers + known) else { return }
+        readListening(members, into: &configuration)
         if let node = members["data"], let text = string(node, "data") { configuration.data = text }
         if let node = members["public"], let text = string(node, "public") { configuration.publicFolder = text }
         if let node = members["openapi"], let text = string(node, "openapi") { configuration.openAPIFolder = text }
@@ -286,7 +278,7 @@ struct ConfigurationReader {
         return value
     }
 
-    private mutating func flag(_ node: Node, _ name: String) -> Bool? {
+    mutating func flag(_ node: Node, _ name: String) -> Bool? {
         if node.bool == nil { fault(node, "\(name) is true or false") }
         return node.bool
     }
@@ -303,6 +295,10 @@ struct ConfigurationReader {
     }
 
     mutating func fault(_ node: Node, _ words: String) {
-        faults.append(ConfigurationFault(line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, words: words))
+        faults.append(Self.fault(at: node, words))
+    }
+
+    static func fault(at node: Node, _ words: String) -> ConfigurationFault {
+        ConfigurationFault(line: node.mark?.line ?? 0, column: node.mark?.column ?? 0, words: words)
     }
 }

@@ -4,26 +4,45 @@ import HTTPCore
 import Jobs
 import Lines
 import Logging
-import Stations
 import Stores
 import Webhooks
 import Wire
 
 /// Every part of a gateway, wired together: started, running, stopped. The only place that knows all rooms.
 final class RunningGateway: Sendable {
-    let address: SocketAddress
+    struct Current: Sendable {
+        var configuration: Configuration
+        /// Hashes of what the hosts are shown at log-on.
+        var secrets: [HostID: ContentHash]
+    }
+
+    /// Where it listens, in the order of the configuration.
+    let places: [ListenPlace]
+    /// The first of them as clients write it.
+    let url: String
     let store: SQLiteStore
-    private let loops: EventLoopGroup
-    private let engine: JobEngine
+    let loops: EventLoopGroup
+    let engine: JobEngine
+    let desk: JobDesk
+    let maker: HostMaker
+    let tls: TLSServerSettings?
+    let proxies: Locked<Proxies>
+    let current: Locked<Current>
+    let log: Logger
     private let deliveries: DeliveryRunner
     private let gateway: Gateway
     private let server: Server
-    private let log: Logger
+    private let announcement = Locked<(isOver: Bool, pause: Task<Void, Never>?)>((false, nil))
 
     /// Opens the store, recovers, and begins to accept. Blocks for as long as that takes.
     init(_ configuration: Configuration, environment: [String: String], log: Logger) async throws {
         self.log = log
-        let listen = try Self.loopbackOnly(configuration.listen)
+        let spots = try ListenRules.spots(configuration.listen, PassedSockets(environment: environment))
+        try ListenRules.check(spots.map(\.place), configuration.tls, hasKeys: false)
+        tls = try configuration.tls.map { try TLSServerSettings($0.files) }
+        for warning in configuration.warnings {
+            log.warning("a fault of the configuration", metadata: ["fault": "\(warning)"])
+        }
         loops = try EventLoopGroup(count: 2, name: "http")
         loops.start()
         let secret = try InstanceSecret(folder: configuration.data)
@@ -39,17 +58,20 @@ final class RunningGateway: Sendable {
                 metadata: ["count": "\(store.openReport.unclaimedFiles.count)", "files": "\(names)"])
         }
 
+        maker = HostMaker(loops: loops, store: store, secret: secret, environment: environment, log: log)
         var hosts: [HostProfile] = []
+        var secrets: [HostID: ContentHash] = [:]
         for host in configuration.hosts {
-            hosts.append(try await Self.profile(host, loops, store, secret, environment, log))
+            hosts.append(try await maker.profile(host))
+            secrets[host.id] = try maker.secrets(of: host)
         }
+        current = Locked(Current(configuration: configuration, secrets: secrets))
         let watch = JobWatch(store: store, loops: loops)
-        let desk = JobDesk(store: store, hosts: hosts, watch: watch, ownerLimits: configuration.ownerLimits)
-        for host in hosts where try await store.isDraining(host.id) { host.pool.drain() }
+        desk = JobDesk(store: store, hosts: hosts, watch: watch, ownerLimits: configuration.ownerLimits)
         engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, log: log)
 
         var hooks = try Self.hooks(configuration.webhooks, environment, secret)
-        hooks.addresses.denyPorts.insert(Int(listen.port))
+        for case .address(let address) in spots.map(\.place) { hooks.addresses.denyPorts.insert(Int(address.port)) }
         let keys = try await GatewayKeys(store: store)
         hooks.keys = keys
         let deliveries = try DeliveryRunner(store: store, endpoints: store, settings: hooks, logger: log)
@@ -79,6 +101,12 @@ final class RunningGateway: Sendable {
         gateway = Gateway(desk: desk, settings: settings)
         var options = Server.Options()
         options.fields = Gateway.fields
+        if configuration.tls?.isStrict == true { options.fieldsOverTLS = Gateway.fieldsOverTLS }
+        options.limits = configuration.http
+        options.tls = tls
+        let proxies = Locked(Proxies(configuration.proxies))
+        self.proxies = proxies
+        options.proxies = { proxies.withLock { $0 } }
         options.answered = gateway.answered
         options.failed = { route, request, error in
             log.error(
@@ -86,71 +114,63 @@ final class RunningGateway: Sendable {
                 metadata: ["route": "\(route ?? "-")", "request": "\(request)", "error": "\(error)"])
         }
         server = Server(router: gateway.router, loops: loops.loops, options: options)
-        address = try server.listen(on: listen)
+        var places: [ListenPlace] = []
+        for spot in spots { places.append(try server.listen(at: spot.place, mode: spot.mode, isClear: spot.isClear)) }
+        self.places = places
+        let isClear = tls == nil || spots.first?.isClear == true
+        url =
+            switch places.first {
+            case .address(let address)?: "http\(isClear ? "" : "s")://\(address)"
+            case let place: place?.description ?? ""
+            }
     }
 
     /// Works until `stop`, then closes the store. To be called once.
     func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await self.engine.run() }
-            group.addTask { await self.deliveries.run() }
+            if let tls { group.addTask { await CertificateWatch(tls: tls, log: self.log).run() } }
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.engine.run() }
+                group.addTask { await self.deliveries.run() }
+            }
+            group.cancelAll()
         }
         await store.close()
         await loops.stopAndWait()
         log.notice("stopped")
     }
 
-    /// Answers what is under way, lets the lines finish what they carry; `run` returns then. Everything else is in the store.
-    func stop(grace: Duration) async {
-        log.notice("stopping")
+    /// Says for a while that it will stop, then answers what is under way, lets the lines finish what they carry; `run`
+    /// returns then. Everything else is in the store.
+    func stop(announcedFor time: Duration = .zero, grace: Duration) async {
+        log.notice("stopping", metadata: ["announced_seconds": "\(time.components.seconds)"])
+        gateway.announceStop()
+        server.announceStop()
+        if time > .zero {
+            // Awaited here; `hurry` ends it.
+            let pause = Task { _ = try? await Task.sleep(for: time) }
+            if announcement.withLock({ state in
+                state.pause = pause
+                return state.isOver
+            }) {
+                pause.cancel()
+            }
+            await pause.value
+        }
         gateway.drain()
         await server.stop(grace: grace)
         deliveries.stop()
         await engine.stop(grace: min(grace, .seconds(10)))
     }
 
-    private static func loopbackOnly(_ text: String) throws(ConfigurationFault) -> SocketAddress {
-        let spelled = text.hasPrefix("localhost:") ? "127.0.0.1:" + text.dropFirst("localhost:".count) : text
-        guard let address = SocketAddress(spelled) else {
-            throw ConfigurationFault(
-                line: 0, column: 0,
-                words: "listen: \(text) is no ADDRESS:PORT, for example 127.0.0.1:8077 or [::1]:8077")
+    /// Ends a stop under way without waiting for anybody any more.
+    func hurry() async {
+        announcement.withLock { state in
+            state.isOver = true
+            state.pause?.cancel()
         }
-        guard address.ip.isLoopback else {
-            throw ConfigurationFault(
-                line: 0, column: 0,
-                words:
-                    "listen: \(text) is not on loopback, and this version has no API keys to guard it; put a reverse proxy "
-                    + "that checks who calls in front of 127.0.0.1")
-        }
-        return address
-    }
-
-    private static func profile(
-        _ host: Configuration.Host, _ loops: EventLoopGroup, _ store: SQLiteStore, _ secret: InstanceSecret,
-        _ environment: [String: String], _ log: Logger
-    ) async throws -> HostProfile {
-        let id = host.id
-        let password = try host.password.reveal(environment: environment)
-        let credential = secret.fingerprint(of: "\(host.address) \(host.user) \(password)")
-        let refusal = try await store.refusal(of: id)
-        var pool = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
-        pool.idleTime = .seconds(60)
-        let outputs = PushedOutputs(host: id, codePage: host.wireCodePage, store: store, log: log)
-        let makeStation = try StationMaker(
-            host: host, password: password, loops: loops, outputs: outputs, environment: environment
-        ).maker()
-        let events = HostEvents(host: id, store: store, credential: credential, log: log)
-        return HostProfile(
-            id: id, protocolName: host.speaks.name.rawValue, address: host.address.description,
-            codePage: host.wireCodePage,
-            longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
-            hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits,
-            pool: StationPool(
-                pool, refused: refusal?.credential == credential ? refusal?.reason : nil,
-                changed: { await events.changed($0) }
-            ) { _ in makeStation() },
-            credential: credential)
+        await server.stop(grace: .zero)
+        await engine.stop(grace: .zero)
     }
 
     private static func hooks(

@@ -1,14 +1,15 @@
 @preconcurrency import Dispatch
 import Glibc
 
-/// SIGTERM and SIGINT as a stream.
+/// Signals as a stream.
 enum Signals {
-    static func terminations() -> AsyncStream<CInt> {
+    /// SIGTERM, SIGINT, and those named.
+    static func stream(and more: CInt...) -> AsyncStream<CInt> {
         signal(SIGPIPE, SIG_IGN)
         // A file that may not grow is an error of the write, like a full disk.
         signal(SIGXFSZ, SIG_IGN)
         return AsyncStream { continuation in
-            let sources = [SIGTERM, SIGINT].map { number in
+            let sources = ([SIGTERM, SIGINT] + more).map { number in
                 signal(number, SIG_IGN)
                 let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
                 source.setEventHandler { continuation.yield(number) }
