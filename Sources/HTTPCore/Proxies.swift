@@ -38,7 +38,7 @@ package struct Proxies: Equatable, Sendable {
     ///
     /// Read from the right, because every proxy adds what it saw there: as far as those who say it are ours. What they call
     /// unknown, or what is no address, leaves it at the proxy that said so.
-    func client(of head: RequestHead, neighbour: SocketAddress?, isTLS: Bool) -> (SocketAddress?, Bool) {
+    package func client(of head: RequestHead, neighbour: SocketAddress?, isTLS: Bool) -> (SocketAddress?, Bool) {
         guard !entries.isEmpty, let word = word(of: neighbour?.ip), word != .proxyV2 else { return (neighbour, isTLS) }
         var client = neighbour
         var isTLS = isTLS

@@ -1,4 +1,4 @@
-import Glibc
+import Lines
 
 /// A request target taken apart, as ranges of the octets it was read from (RFC 9112, 3.2).
 struct Target {
@@ -87,8 +87,8 @@ package enum Authority {
         guard let (host, port) = split(octets), !host.isEmpty, octets.count <= 261 else { return false }
         guard port.count <= 5, port.allSatisfy(Octet.isDigit), (Int(port.text) ?? 0) <= 65535 else { return false }
         if host.first == UInt8(ascii: "[") {
-            var address = in6_addr()
-            return inet_pton(AF_INET6, host.dropFirst().dropLast().text, &address) == 1
+            if case .v6? = IPAddress(host.dropFirst().dropLast().text) { return true }
+            return false
         }
         return host.allSatisfy { octet in
             Octet.isAlpha(octet) || Octet.isDigit(octet) || octet == UInt8(ascii: "-") || octet == UInt8(ascii: ".")

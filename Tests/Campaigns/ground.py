@@ -36,13 +36,16 @@ class Server:
         self.folder, self.name, self.command, self.ready = folder, name, command, ready
         self.port, self.process, self.starts = 0, None, 0
         self.environment = {}
+        self.passed = ()  # descriptors that it inherits
 
     def start(self, *more, timeout=60):
         self.starts += 1
         log = open(os.path.join(self.folder, f"{self.name}.log"), "ab")
-        environment = dict(os.environ, PAYROLL_PASSWORD="secret", HOOK_SECRET=SECRET, **self.environment)
+        environment = dict(os.environ, PAYROLL_PASSWORD="secret", HOOK_SECRET=SECRET,
+                           **{"PORT77_DRAIN_SECONDS": "0", **self.environment})
         self.process = subprocess.Popen(
-            self.command(self.port) + list(more), stdout=subprocess.PIPE, stderr=log, env=environment)
+            self.command(self.port) + list(more), stdout=subprocess.PIPE, stderr=log, env=environment,
+            pass_fds=self.passed)
         log.close()
         got = []
         reader = threading.Thread(target=lambda: got.append(self.process.stdout.readline().decode()), daemon=True)

@@ -91,6 +91,14 @@ final class Bench: Sendable {
         running.withLock { $0 = (engine, task) }
     }
 
+    /// As when the host has changed in the configuration.
+    func takeUpAgain() {
+        guard let engine = running.withLock({ $0?.engine }) else { return }
+        let profile = Self.profile(hostID, host, rules)
+        desk.serve([profile], ownerLimits: rules.ownerLimits)
+        engine.change(leaving: [hostID], arriving: [profile])
+    }
+
     func stop() async {
         let before = running.withLock { running in
             defer { running = nil }

@@ -25,6 +25,21 @@ import Wire
         }
     }
 
+    @Test func `a host that has changed is taken up again, and its jobs go on`() async throws {
+        try await Bench.run { bench in
+            #expect(try await bench.finished(try await bench.submit()).state == .completed)
+            for _ in 0..<3 {
+                let before = try await bench.submit()
+                bench.takeUpAgain()
+                for id in [before, try await bench.submit()] {
+                    let job = try await bench.finished(id)
+                    #expect(job.state == .completed)
+                    #expect(bench.host.copies(of: job.submissionKey) == 1)
+                }
+            }
+        }
+    }
+
     @Test func `a line lost before the deck is complete sends it again`() async throws {
         try await Bench.run { bench in
             bench.host.state.withLock { $0.faults = [.cutEarly, .cutEarly] }

@@ -42,6 +42,7 @@ struct Config: ParsableCommand {
                 do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
             }
             for fault in faults { complain("\(file): \(fault)") }
+            for hint in configuration.hints { complain("\(file): \(hint)") }
             if !faults.isEmpty { throw ExitCode(1) }
             print(
                 "\(file): good. \(configuration.hosts.count) host(s): \(configuration.hosts.map(\.id.description).joined(separator: ", "))"

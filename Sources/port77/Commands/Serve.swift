@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Lines
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -11,6 +11,8 @@ struct Configuration: Equatable, Sendable {
     var tls: ServerTLS?
     var proxies: [Proxies.Entry] = []
     var http = Limits()
+    /// The names clients may call the gateway by, in lower case, beside those of this machine; nil: any.
+    var names: Set<String>?
     var data = "./port77-data"
     /// Where the web page and the API's description lie; nil: beside the executable, or in the source tree.
     var publicFolder: String?
@@ -23,8 +25,10 @@ struct Configuration: Equatable, Sendable {
     var grace = Duration.seconds(30)
     /// How long a stop is announced before.
     var announcement = Duration.seconds(5)
-    /// What does not keep a gateway from starting, but should be mended.
+    /// What does not keep a gateway from starting, but is a fault.
     var warnings: [ConfigurationFault] = []
+    /// What will be one soon.
+    var hints: [ConfigurationFault] = []
     /// What may wait of one owner.
     var ownerLimits = BacklogLimits()
 

@@ -12,9 +12,9 @@ extension ConfigurationReader {
             if !read.isEmpty { configuration.listen = read }
             if node.sequence?.isEmpty == true { fault(node, "listen is empty; name at least one place") }
         }
-        if let node = members["tls"] { configuration.tls = readServerTLS(node, into: &configuration.warnings) }
+        if let node = members["tls"] { configuration.tls = readServerTLS(node, into: &configuration) }
         if let node = members["proxies"] { configuration.proxies = readProxies(node) }
-        if let node = members["http"] { readHTTP(node, into: &configuration.http) }
+        if let node = members["http"] { readHTTP(node, into: &configuration) }
         if let node = members["drain_seconds"], let seconds = number(node, "drain_seconds", 0...3600) {
             configuration.announcement = .seconds(seconds)
         }
@@ -57,7 +57,7 @@ extension ConfigurationReader {
 
     /// The files are looked at here, where their lines are known.
     private mutating func readServerTLS(
-        _ node: Node, into warnings: inout [ConfigurationFault]
+        _ node: Node, into configuration: inout Configuration
     ) -> Configuration.ServerTLS? {
         let known = ["certificate", "key", "client_ca", "client_certificates", "minimum", "hsts"]
         guard let members = members(of: node, named: "tls", known: known),
@@ -74,7 +74,7 @@ extension ConfigurationReader {
         }
         let authorities = members["client_ca"].flatMap { string($0, "client_ca") }
         files.clients = clients(members, authorities)
-        checkCertificate(certificate, key, authorities, members, &warnings)
+        checkCertificate(certificate, key, authorities, members, &configuration)
         var tls = Configuration.ServerTLS(files: files)
         if let member = members["hsts"], let isOn = flag(member, "hsts") { tls.isStrict = isOn }
         return tls
@@ -98,7 +98,7 @@ extension ConfigurationReader {
 
     private mutating func checkCertificate(
         _ certificate: (text: String, node: Node), _ key: (text: String, node: Node), _ authorities: String?,
-        _ members: [String: Node], _ warnings: inout [ConfigurationFault]
+        _ members: [String: Node], _ configuration: inout Configuration
     ) {
         let facts: CertificateFacts
         do {
@@ -109,16 +109,14 @@ extension ConfigurationReader {
         }
         let now = WallClock.system.now().microseconds / 1_000_000
         let end = Timestamp(microseconds: facts.notAfter * 1_000_000).rfc3339
+        let name = "the certificate in \(certificate.text)"
         if facts.notAfter < now {
-            warnings.append(
-                Self.fault(at: certificate.node, "the certificate in \(certificate.text) has expired: \(end)"))
+            configuration.warnings.append(Self.fault(at: certificate.node, "\(name) has expired: \(end)"))
         } else if facts.notBefore > now {
             let begin = Timestamp(microseconds: facts.notBefore * 1_000_000).rfc3339
-            warnings.append(
-                Self.fault(at: certificate.node, "the certificate in \(certificate.text) is not valid before \(begin)"))
+            configuration.warnings.append(Self.fault(at: certificate.node, "\(name) is not valid before \(begin)"))
         } else if facts.notAfter < now + 14 * 86_400 {
-            warnings.append(
-                Self.fault(at: certificate.node, "the certificate in \(certificate.text) expires soon: \(end)"))
+            configuration.hints.append(Self.fault(at: certificate.node, "\(name) expires soon: \(end)"))
         }
         do throws(LineError) {
             _ = try TLSServerSettings(certificateFile: certificate.text, keyFile: key.text)
@@ -170,7 +168,7 @@ extension ConfigurationReader {
         }
     }
 
-    private mutating func readHTTP(_ node: Node, into limits: inout Limits) {
+    private mutating func readHTTP(_ node: Node, into configuration: inout Configuration) {
         let seconds: [(String, WritableKeyPath<Limits, Duration>)] = [
             ("head_seconds", \.headTime), ("body_seconds", \.bodyTime), ("idle_seconds", \.keepAliveTime),
             ("stall_seconds", \.writeStallTime),
@@ -178,17 +176,24 @@ extension ConfigurationReader {
         let counts: [(String, WritableKeyPath<Limits, Int>)] = [
             ("connections", \.connections), ("connections_per_address", \.connectionsPerAddress),
         ]
-        let known = seconds.map(\.0) + counts.map(\.0)
+        let known = seconds.map(\.0) + counts.map(\.0) + ["names"]
         guard let members = members(of: node, named: "http", known: known) else { return }
         for (name, path) in seconds {
             if let member = members[name], let value = number(member, name, 1...3600) {
-                limits[keyPath: path] = .seconds(value)
+                configuration.http[keyPath: path] = .seconds(value)
             }
         }
         for (name, path) in counts {
             if let member = members[name], let value = number(member, name, 1...1_000_000) {
-                limits[keyPath: path] = value
+                configuration.http[keyPath: path] = value
             }
+        }
+        if let member = members["names"] {
+            guard let sequence = member.sequence else {
+                fault(member, "names is a list such as [gateway.example]")
+                return
+            }
+            configuration.names = Set(sequence.compactMap { string($0, "names")?.lowercased() })
         }
     }
 }

@@ -67,7 +67,7 @@ extension RunningGateway {
         if old.publicFolder != new.publicFolder { names.append("public") }
         if old.openAPIFolder != new.openAPIFolder { names.append("openapi") }
         if old.webhooks != new.webhooks { names.append("webhooks") }
-        if old.http != new.http { names.append("http") }
+        if old.http != new.http || old.names != new.names { names.append("http") }
         if old.log.format != new.log.format { names.append("log.format") }
         return names
     }

@@ -40,7 +40,7 @@ final class RunningGateway: Sendable {
         let spots = try ListenRules.spots(configuration.listen, PassedSockets(environment: environment))
         try ListenRules.check(spots.map(\.place), configuration.tls, hasKeys: false)
         tls = try configuration.tls.map { try TLSServerSettings($0.files) }
-        for warning in configuration.warnings {
+        for warning in configuration.warnings + configuration.hints {
             log.warning("a fault of the configuration", metadata: ["fault": "\(warning)"])
         }
         loops = try EventLoopGroup(count: 2, name: "http")
@@ -103,6 +103,7 @@ final class RunningGateway: Sendable {
         options.fields = Gateway.fields
         if configuration.tls?.isStrict == true { options.fieldsOverTLS = Gateway.fieldsOverTLS }
         options.limits = configuration.http
+        options.knownHosts = configuration.names?.union(["localhost", "127.0.0.1", "[::1]"])
         options.tls = tls
         let proxies = Locked(Proxies(configuration.proxies))
         self.proxies = proxies
