@@ -166,5 +166,7 @@ final class ListeningSocket: Sendable {
         setFlag(descriptor, tcp, TCP_KEEPIDLE, 60)
         setFlag(descriptor, tcp, TCP_KEEPINTVL, 15)
         setFlag(descriptor, tcp, TCP_KEEPCNT, 4)
+        // The kernel would take 4 MiB for a client that does not read; what is under way to one that does is not counted.
+        setFlag(descriptor, tcp, TCP_NOTSENT_LOWAT, 128 * 1024)
     }
 }
