@@ -22,6 +22,8 @@ package struct HostProfile: Sendable {
     package let requiresKey: Bool
     /// What may wait for this host.
     package let limits: BacklogLimits
+    /// What is put into decks, and what decks may hold.
+    package let decks: DeckCustoms
     package let pool: StationPool
     /// Hash of what the host is shown at log-on: a new one lifts a refusal.
     package let credential: ContentHash
@@ -30,7 +32,7 @@ package struct HostProfile: Sendable {
         id: HostID, protocolName: String, address: String, codePage: CodePage, longestCard: Int = 80,
         mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold,
         cutDeck: CutDeck? = nil, hasMarkerCard: Bool = false, requiresKey: Bool = false,
-        limits: BacklogLimits = BacklogLimits(),
+        limits: BacklogLimits = BacklogLimits(), decks: DeckCustoms = DeckCustoms(),
         pool: StationPool, credential: ContentHash
     ) {
         self.id = id
@@ -44,9 +46,31 @@ package struct HostProfile: Sendable {
         self.hasMarkerCard = hasMarkerCard
         self.requiresKey = requiresKey
         self.limits = limits
+        self.decks = decks
         self.pool = pool
         self.credential = credential
     }
 
-    package var deckRules: DeckCheck.Rules { DeckCheck.Rules(code: codePage, longestCard: longestCard) }
+    package var deckRules: DeckCheck.Rules {
+        DeckCheck.Rules(code: codePage, longestCard: longestCard, controlCards: decks.controlCards)
+    }
+}
+
+/// A host's own ways with decks.
+package struct DeckCustoms: Equatable, Sendable {
+    package var controlCards: ControlCards
+    /// Cards by name; that of `usualTemplate` goes before decks without a job card.
+    package var templates: [String: [String]]
+    /// Values of symbols that a request does not give.
+    package var symbols: [String: String]
+
+    package static let usualTemplate = "default"
+
+    package init(
+        controlCards: ControlCards = .usual, templates: [String: [String]] = [:], symbols: [String: String] = [:]
+    ) {
+        self.controlCards = controlCards
+        self.templates = templates
+        self.symbols = symbols
+    }
 }

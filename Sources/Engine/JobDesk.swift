@@ -54,32 +54,32 @@ package final class JobDesk: Sendable {
         return host
     }
 
-    /// Begins a submission: the deck is fed to what is returned, piece by piece, and checked while it is stored.
-    package func intake(for host: HostProfile, form: DeckForm = .text) async throws(StoreError) -> DeckIntake {
-        DeckIntake(
-            body: try await store.stageBody(), check: DeckCheck(host.deckRules, form: form), form: form,
-            limit: host.mostDeckOctets)
-    }
-
     /// Stores a job whose deck was taken in. Returns after the commit.
     /// - Parameter answer: makes what an idempotent repeat will be answered; asked only when there is a key.
     package func submit(
         _ deck: DeckIntake.Taken, to host: HostProfile, options: SubmitOptions, answer: @Sendable (Job) -> [UInt8]
     ) async throws(StoreError) -> SubmissionResult {
-        let now = clock.now()
+        var submission = submission(of: deck, to: host, options: options, id: JobID(at: clock.now()))
+        if let key = options.idempotencyKey {
+            submission.idempotency = .init(key: key.text, fingerprint: key.fingerprint, answer: answer(submission.job))
+        }
+        return try await store.submit(submission)
+    }
+
+    func submission(
+        of deck: DeckIntake.Taken, to host: HostProfile, options: SubmitOptions, id: JobID, batch: BatchID? = nil
+    ) -> Submission {
         let job = Job(
-            id: JobID(at: now), host: host.id, owner: options.owner, name: options.name ?? deck.name,
-            held: options.hold, priority: options.priority, createdAt: now, notBefore: options.notBefore,
+            id: id, host: host.id, owner: options.owner, name: options.name ?? deck.name,
+            held: options.hold, priority: options.priority, createdAt: clock.now(), notBefore: options.notBefore,
             notAfter: options.notAfter, correlator: options.correlator, labels: options.labels, deck: deck.summary,
             uncertainPolicy: options.uncertainPolicy ?? host.uncertainPolicy,
-            timeout: options.timeout)
+            timeout: options.timeout, batch: batch)
         var submission = Submission(job: job, deck: deck.body, notify: options.notify)
-        if let key = options.idempotencyKey {
-            submission.idempotency = .init(key: key.text, fingerprint: key.fingerprint, answer: answer(job))
-        }
+        submission.submittedDeck = deck.original
         submission.hostLimits = host.limits
         submission.ownerLimits = ownerLimits
-        return try await store.submit(submission)
+        return submission
     }
 
     /// Refuses early what the commit would refuse, so that nobody sends a deck in vain.
@@ -136,6 +136,7 @@ package enum DeskError: Error, Equatable {
     case full(LimitHit, retryAfter: Int)
     case hostMissing(known: [String])
     case unknownHost(String, known: [String])
+    case unknownTemplate(String, of: HostID, known: [String])
 }
 
 package struct SubmitOptions: Sendable {
@@ -162,66 +163,4 @@ package struct SubmitOptions: Sendable {
     package var idempotencyKey: Key?
 
     package init(owner: Owner) { self.owner = owner }
-}
-
-/// A deck on its way in: stored and checked in one pass, in flat memory. One user at a time.
-package final class DeckIntake {
-    package struct Taken: Sendable {
-        package let body: StagedBody
-        package let name: JobName
-        package let summary: DeckSummary
-    }
-
-    package enum Failure: Error, Equatable {
-        case tooLarge(limit: Int)
-        /// At least one.
-        case faults([DeckFault])
-        case store(StoreError)
-    }
-
-    private let body: any BodyWriter
-    private var check: DeckCheck
-    private let form: DeckForm
-    private let limit: Int
-
-    init(body: any BodyWriter, check: DeckCheck, form: DeckForm, limit: Int) {
-        self.body = body
-        self.check = check
-        self.form = form
-        self.limit = limit
-    }
-
-    package func append(_ piece: [UInt8]) async throws(Failure) {
-        guard body.octets + piece.count <= limit else {
-            await body.discard()
-            throw .tooLarge(limit: limit)
-        }
-        check.append(piece)
-        do {
-            try await body.append(piece)
-        } catch {
-            throw .store(error)
-        }
-    }
-
-    /// The stored deck, or all its faults; a refused deck leaves nothing behind.
-    package func finish() async throws(Failure) -> Taken {
-        let result: DeckCheck.Result
-        do {
-            result = try check.finish()
-        } catch {
-            await body.discard()
-            throw .faults(check.faults.isEmpty ? [error] : check.faults)
-        }
-        do {
-            let staged = try await body.finish()
-            return Taken(
-                body: staged, name: result.name,
-                summary: DeckSummary(octets: staged.octets, cards: result.cards, hash: staged.hash, form: form))
-        } catch {
-            throw .store(error)
-        }
-    }
-
-    package func discard() async { await body.discard() }
 }

@@ -13,18 +13,29 @@ struct DeckBody {
     let request: Request
     let caller: Caller
     var fields: SubmitFields
+    /// Warnings are faults.
+    var isStrict = false
+    /// Nothing is stored.
+    var isDryRun = false
 
     /// Options that came with the deck are judged before the deck becomes durable: a refused request leaves nothing behind.
-    private func checkOptions() throws(Problem) {
+    func checkOptions() throws(Problem) {
         var check = fields
         _ = try check.options(for: caller, gateway.settings)
     }
 
     struct Taken {
-        let deck: DeckIntake.Taken
+        /// At least one.
+        let decks: [BatchPart]
+        /// They are answered as a batch, even when it is one.
+        let isBatch: Bool
         let host: HostProfile
         /// How the body was read, for the fingerprint.
         let mediaType: String
+    }
+
+    mutating func deckOptions() -> DeckOptions {
+        fields.deckOptions(for: caller, isStrict: isStrict, isDryRun: isDryRun)
     }
 
     mutating func take(_ body: RequestBody) async throws -> Taken {
@@ -37,15 +48,16 @@ struct DeckBody {
 
     // MARK: the body is the deck
 
-    private func takeDeck(_ body: RequestBody) async throws -> Taken {
+    private mutating func takeDeck(_ body: RequestBody) async throws -> Taken {
         let type = request.contentType ?? ""
         let host = try gateway.desk.host(named: fields.host)
         try checkCharset()
         if let length = body.length, length > host.mostDeckOctets {
             throw DeckIntake.Failure.tooLarge(limit: host.mostDeckOctets)
         }
-        let form = fields.form ?? .text
-        let intake = try await gateway.desk.intake(for: host, form: form)
+        let options = deckOptions()
+        let form = options.form
+        let intake = try gateway.desk.intake(for: host, options: options)
         var digest = try ContentDigest(request["content-digest"])
         var hasLineFeed = false
         do {
@@ -60,7 +72,8 @@ struct DeckBody {
             await intake.discard()
             throw error
         }
-        return Taken(deck: try await intake.finish(), host: host, mediaType: type)
+        let decks = try await intake.finishAll().map { BatchPart(deck: $0) }
+        return Taken(decks: decks, isBatch: options.splits, host: host, mediaType: type)
     }
 
     private func checkCharset() throws(Problem) {
@@ -92,41 +105,6 @@ struct DeckBody {
         }
     }
 
-    // MARK: JSON
-
-    private mutating func takeJSON(_ body: RequestBody) async throws -> Taken {
-        let octets = try await body.collect(upTo: gateway.settings.mostJSONOctets)
-        var digest = try ContentDigest(request["content-digest"])
-        digest?.update(octets)
-        try digest?.check()
-        let document: JSONValue
-        do {
-            document = try JSONValue(parsing: octets)
-        } catch {
-            throw Problem(
-                .malformedRequest, "The body is no JSON: \(error.reason) (line \(error.line), column \(error.column)).",
-                errors: [.init(line: error.line, column: error.column, code: "invalid-json", detail: error.reason)])
-        }
-        guard let members = document.members else {
-            throw Problem(.invalidField, "The body must be a JSON object with the member deck or deck_base64.")
-        }
-        let deck = try fields.takeMembers(members)
-        try checkOptions()
-        let host = try gateway.desk.host(named: fields.host)
-        let intake = try await gateway.desk.intake(for: host, form: fields.form ?? .text)
-        do {
-            var rest = deck[...]
-            while !rest.isEmpty {
-                try await intake.append(Array(rest.prefix(64 * 1024)))
-                rest = rest.dropFirst(64 * 1024)
-            }
-        } catch {
-            await intake.discard()
-            throw error
-        }
-        return Taken(deck: try await intake.finish(), host: host, mediaType: MediaTypes.json)
-    }
-
     // MARK: forms
 
     /// The part of a form that is being read.
@@ -140,7 +118,7 @@ struct DeckBody {
 
     private mutating func takeForm(_ body: RequestBody) async throws -> Taken {
         var parser = try MultipartParser(contentType: request["content-type"] ?? "")
-        var deck = FormDeck(gateway: gateway)
+        var deck = FormDeck(gateway: gateway, caller: caller, isStrict: isStrict, isDryRun: isDryRun)
         var part = Part.none
         do {
             while let piece = try await body.next() {
@@ -151,8 +129,10 @@ struct DeckBody {
             }
             try parser.finish()
             try checkOptions()
-            let (taken, host) = try await deck.finish(fields)
-            return Taken(deck: taken, host: host, mediaType: "multipart/form-data")
+            let (decks, host) = try await deck.finish(fields)
+            return Taken(
+                decks: decks.map { BatchPart(deck: $0) }, isBatch: deckOptions().splits, host: host,
+                mediaType: "multipart/form-data")
         } catch {
             await deck.intake?.discard()
             throw error
@@ -164,13 +144,10 @@ struct DeckBody {
     ) async throws {
         switch event {
         case .part(let begun):
-            let known =
-                SubmitFields.names.contains(begun.name) || NotifyFields.names.contains(begun.name)
-                || begun.name.hasPrefix("label.")
             if begun.name == "deck" || begun.name == "file" {
                 try await deck.begin(fields)
                 part = .deck
-            } else if known {
+            } else if SubmitFields.knows(begun.name) {
                 part = .option(begun.name, [])
             } else {
                 throw Problem(
@@ -203,13 +180,21 @@ struct DeckBody {
 /// The deck in a form. Before the host is known it is held in memory, up to a limit.
 private struct FormDeck {
     let gateway: Gateway
+    private let caller: Caller
+    private let isStrict: Bool
+    private let isDryRun: Bool
     private(set) var intake: DeckIntake?
     private var host: HostProfile?
     private var held: [UInt8] = []
-    private var form = DeckForm.text
+    private var options = DeckOptions()
     private var isThere = false
 
-    init(gateway: Gateway) { self.gateway = gateway }
+    init(gateway: Gateway, caller: Caller, isStrict: Bool, isDryRun: Bool) {
+        self.gateway = gateway
+        self.caller = caller
+        self.isStrict = isStrict
+        self.isDryRun = isDryRun
+    }
 
     mutating func begin(_ fields: SubmitFields) async throws {
         guard !isThere else { throw Problem(.invalidField, "The form has two decks; one request is one job.") }
@@ -217,11 +202,16 @@ private struct FormDeck {
         if fields.host != nil || gateway.desk.hosts.count == 1 { try await open(fields) }
     }
 
+    private func options(_ fields: SubmitFields) -> DeckOptions {
+        var fields = fields
+        return fields.deckOptions(for: caller, isStrict: isStrict, isDryRun: isDryRun)
+    }
+
     private mutating func open(_ fields: SubmitFields) async throws {
         let host = try gateway.desk.host(named: fields.host)
         self.host = host
-        form = fields.form ?? .text
-        intake = try await gateway.desk.intake(for: host, form: form)
+        options = options(fields)
+        intake = try gateway.desk.intake(for: host, options: options)
         if !held.isEmpty { try await intake?.append(held) }
         held = []
     }
@@ -237,7 +227,7 @@ private struct FormDeck {
         held += data
     }
 
-    mutating func finish(_ fields: SubmitFields) async throws -> (DeckIntake.Taken, HostProfile) {
+    mutating func finish(_ fields: SubmitFields) async throws -> ([DeckIntake.Taken], HostProfile) {
         guard isThere else {
             throw Problem(
                 .invalidField, "The form has no deck: -F deck=@job.jcl.",
@@ -246,75 +236,17 @@ private struct FormDeck {
         if intake == nil { try await open(fields) }
         guard let intake, let host else { throw Problem(.internalError, "The deck was not taken.") }
         let named = try gateway.desk.host(named: fields.host)
-        guard form == fields.form ?? .text else {
-            throw Problem(.invalidField, "The field form must stand before the deck in the form.")
+        var last = options(fields)
+        // The name goes into the deck only as a symbol.
+        if host.decks == DeckCustoms(controlCards: host.decks.controlCards) { last.name = options.name }
+        guard options == last else {
+            throw Problem(
+                .invalidField,
+                "What says how the deck is to be read (form, split, template, symbols, tabs, cards) must stand before the deck in the form."
+            )
         }
         guard named.id == host.id else { throw Problem(.invalidField, "The form names two hosts.") }
-        return (try await intake.finish(), host)
-    }
-}
-
-extension SubmitFields {
-    /// Takes the members of a JSON submission.
-    /// - Returns: the deck's octets.
-    mutating func takeMembers(_ members: [JSONValue.Member]) throws(Problem) -> [UInt8] {
-        var deck: [UInt8]?
-        for member in members {
-            switch (member.name, member.value) {
-            case ("deck", .string(let text)), ("deck_base64", .string(let text)):
-                guard deck == nil else {
-                    fault(member.name, "there is deck and deck_base64; send one of them.", .json)
-                    continue
-                }
-                deck = member.name == "deck" ? Array(text.utf8) : Base64.decode(text)
-                if deck == nil {
-                    fault(member.name, "it is not base 64 (RFC 4648, with padding).", .json)
-                    deck = []
-                }
-            case ("labels", .object(let labels)):
-                for label in labels {
-                    guard let text = label.value.string else {
-                        fault("labels.\(label.name.prefix(64))", "it must be a string.", .json)
-                        continue
-                    }
-                    takeLabel(label.name, text, from: .json)
-                }
-            case ("notify", .array(let elements)):
-                for element in elements { takeNotify(element) }
-            case ("notify", let value): takeNotify(value)
-            case ("hold", .bool(let value)): take("hold", value ? "true" : "false", from: .json)
-            case ("priority", .int(let value)): take("priority", String(value), from: .json)
-            case ("timeout", .int(let value)): take("timeout", String(value), from: .json)
-            case ("timeout", _): fault("timeout", "it must be whole seconds from 1 to 2592000 (30 days).", .json)
-            case ("hold", _): fault("hold", "it must be true or false.", .json)
-            case ("priority", _): fault("priority", "it must be a whole number from 0 to 15.", .json)
-            case (let name, .string(let text)) where Self.names.contains(name): take(name, text, from: .json)
-            case (let name, _) where Self.names.contains(name) || ["deck", "deck_base64"].contains(name):
-                fault(name, "it must be a string.", .json)
-            case ("labels", _): fault("labels", "it must be an object of strings.", .json)
-            case (let name, _): fault(String(name.prefix(64)), "there is no such member.", .json)
-            }
-        }
-        if deck == nil { fault("deck", "the member is missing.", .json) }
-        return deck ?? []
-    }
-
-    private mutating func takeNotify(_ value: JSONValue) {
-        if let url = value.string { return takeNotify(url, events: nil, secret: nil, from: .json) }
-        guard let members = value.members, let url = value["url"]?.string else {
-            return fault("notify", "it must be a URL, or {url, events, secret}, or a list of them.", .json)
-        }
-        for member in members where !["url", "events", "secret"].contains(member.name) {
-            fault("notify.\(member.name.prefix(64))", "there is no such member.", .json)
-        }
-        if let given = value["events"], given.elements?.isEmpty ?? true {
-            return fault("notify.events", "it must be a list of types of events.", .json)
-        }
-        if let given = value["secret"], given.string == nil {
-            return fault("notify.secret", "it must be a string.", .json)
-        }
-        let events = value["events"]?.elements?.map { $0.string ?? "" }
-        takeNotify(url, events: events, secret: value["secret"]?.string, from: .json)
+        return (try await intake.finishAll(), host)
     }
 }
 

@@ -58,6 +58,7 @@ package final class Gateway: Sendable {
     package var router: Router {
         var router = Router()
         addJobRoutes(to: &router)
+        addBatchRoutes(to: &router)
         addResolveRoutes(to: &router)
         addOutputRoutes(to: &router)
         addEventRoutes(to: &router)
@@ -95,6 +96,8 @@ extension Problem {
             throw Problem(error)
         } catch let error as FormError {
             throw error.problem
+        } catch let found as DeckFaults {
+            throw found.problem
         }
     }
 
@@ -164,6 +167,11 @@ extension Problem {
             self.init(
                 .unknownHost, "There is no host \"\(name.prefix(64))\"; \(words).",
                 errors: [Item(code: "unknown-host", detail: "There is no such host.")])
+        case .unknownTemplate(let name, let host, let known):
+            let words = known.isEmpty ? "it has none" : "it has \(known.joined(separator: ", "))"
+            self.init(
+                .invalidField, "The host \(host) has no template \"\(name.prefix(64))\"; \(words).",
+                errors: [Item(code: "unknown-template", detail: "There is no such template.")])
         }
     }
 
@@ -171,16 +179,7 @@ extension Problem {
         switch failure {
         case .tooLarge(let limit):
             self.init(.contentTooLarge, "The deck is larger than \(limit) octets, the most this host takes.")
-        case .faults(let faults):
-            let first = faults.first
-            let count = faults.count == 1 ? "The deck has a fault" : "The deck has \(faults.count) faults, the first"
-            self.init(
-                .invalidDeck,
-                "\(count) in line \(first?.line ?? 1), column \(first?.column ?? 1): \(first?.detail ?? "")",
-                errors: faults.map {
-                    Item(line: $0.line, column: $0.column, code: $0.code.rawValue, detail: $0.detail)
-                })
-            retryable = false
+        case .faults: self = DeckFaults(failure)?.problem ?? Problem(.invalidDeck, "The deck has a fault.")
         case .store(let error): self.init(error)
         }
     }

@@ -89,6 +89,10 @@ enum JobDocument {
         json.key("form")
         json.string(job.deck.form.rawValue)
         json.endObject()
+        if let batch = job.batch {
+            json.key("batch")
+            json.string(batch.description)
+        }
         json.key("attempts")
         json.int(job.attempts)
         json.key("output_count")

@@ -24,7 +24,7 @@ extension Gateway {
     }
 
     /// The largest deck of any host, in the JSON or form around it.
-    private var mostBodyOctets: Int {
+    var mostBodyOctets: Int {
         max(settings.mostJSONOctets, (desk.hosts.map(\.mostDeckOctets).max() ?? 0) + 64 * 1024)
     }
 

@@ -26,7 +26,6 @@ extension Gateway {
         router.route(.get, "/v1/jobs/{id}/output", "getPrintOut") { [self] request, _ in
             try await getPrintOut(request)
         }
-        router.route(.get, "/v1/jobs/{id}/deck", "getDeck") { [self] request, _ in try await getDeck(request) }
     }
 
     private func listOutputs(_ request: Request) async throws -> Response {
@@ -128,19 +127,5 @@ extension Gateway {
             parts: parts, tag: "\"\(hash.hex)-\(rendering.rawValue)\"",
             contentType: rendering == .text ? MediaTypes.utf8Text : MediaTypes.octets,
             digest: rendering == .raw && files.count == 1 ? hash : nil)
-    }
-
-    private func getDeck(_ request: Request) async throws -> Response {
-        let caller = try caller(of: request, for: .outputsRead)
-        _ = try QueryReader(request)
-        let job = try await job(request, caller)
-        let body = try await desk.store.deck(of: job.id)
-        let source = OutputSource(
-            parts: [.init(prefix: [], length: body.octets, body: body, renderer: nil)],
-            tag: "\"\(body.hash.hex)-deck\"",
-            contentType: job.deck.form == .text ? MediaTypes.utf8Text : MediaTypes.octets, digest: body.hash)
-        var fields: Fields = ["Cache-Control": "no-cache"]
-        fields.add(OutputFields.sandbox)
-        return try source.answer(request, fields: fields, settings)
     }
 }

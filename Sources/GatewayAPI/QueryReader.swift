@@ -9,13 +9,16 @@ struct QueryReader {
     ///   - names: the parameters that the route has.
     ///   - repeatable: those of them that may stand more than once.
     ///   - labels: whether `label.K=V` is one of them.
+    ///   - symbols: whether `symbol.K=V` is one of them.
     init(
-        _ request: Request, names: Set<String> = [], repeatable: Set<String> = [], labels: Bool = false
+        _ request: Request, names: Set<String> = [], repeatable: Set<String> = [], labels: Bool = false,
+        symbols: Bool = false
     ) throws(Problem) {
         parameters = request.query
         for item in parameters.items where !names.contains(item.name) {
             if labels, item.name.hasPrefix("label.") { continue }
-            let known = names.sorted() + (labels ? ["label.{key}"] : [])
+            if symbols, item.name.hasPrefix("symbol.") { continue }
+            let known = names.sorted() + (labels ? ["label.{key}"] : []) + (symbols ? ["symbol.{name}"] : [])
             throw Problem(
                 .malformedRequest,
                 "There is no query parameter \"\(item.name.prefix(64))\" here; "

@@ -5,13 +5,13 @@ import Jobs
 import Stores
 
 extension Gateway {
-    private static let submitParameters = SubmitFields.names.union(["until"]).union(NotifyFields.queryNames)
+    static let submitParameters = SubmitFields.names.union(["until"]).union(NotifyFields.queryNames)
 
     /// - Parameter key: of the path of `PUT /v1/jobs/{key}`.
     func submit(_ request: Request, _ body: RequestBody, key pathKey: String?) async throws -> Response {
         let caller = try caller(of: request, for: .jobsSubmit)
         let query = try QueryReader(
-            request, names: Self.submitParameters, repeatable: ["notify"], labels: true)
+            request, names: Self.submitParameters, repeatable: ["notify"], labels: true, symbols: true)
         let wish = try WaitWish(request, query, settings)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         let key = try idempotencyKey(request, pathKey)
@@ -25,7 +25,8 @@ extension Gateway {
         _ = try check.options(for: caller, settings)
 
         if key == nil { try checkRoom(for: caller, fields, body) }
-        var reader = DeckBody(gateway: self, request: request, caller: caller, fields: fields)
+        var reader = DeckBody(
+            gateway: self, request: request, caller: caller, fields: fields, isStrict: request.preferences.isStrict)
         let taken = try await reader.take(body)
         var options = try reader.fields.options(for: caller, settings)
         if key == nil, taken.host.requiresKey {
@@ -37,7 +38,8 @@ extension Gateway {
             options.idempotencyKey = .init(
                 text: key, fingerprint: Self.fingerprint(taken, options: reader.fields.canonical))
         }
-        let result = try await desk.submit(taken.deck, to: taken.host, options: options) { job in
+        if taken.isBatch { return try await submit(taken, options, request, wish, type) }
+        let result = try await desk.submit(taken.decks[0].deck, to: taken.host, options: options) { job in
             JobDocument.bytes(job, files: [])
         }
         switch result {
@@ -57,11 +59,7 @@ extension Gateway {
             return response
         case .overLimit(let hit):
             throw DeskError.full(hit, retryAfter: desk.retryAfter(hit, taken.host.id))
-        case .keyReused(let id):
-            throw Problem(
-                .idempotencyKeyReused,
-                "The key was used for another request, which became the job \(id). Use a new key for a new job.",
-                job: "/v1/jobs/\(id)")
+        case .keyReused(let holder): throw Problem(reusedBy: holder)
         }
     }
 
@@ -94,7 +92,7 @@ extension Gateway {
         for part in ["submit", taken.host.id.description, taken.mediaType, options] {
             hash.update(data: Array("\(part.utf8.count):\(part)\n".utf8))
         }
-        hash.update(data: taken.deck.body.hash.octets)
+        for part in taken.decks { hash.update(data: (part.deck.original?.hash ?? part.deck.body.hash).octets) }
         return ContentHash(hash.finalize())
     }
 
@@ -109,6 +107,7 @@ extension Gateway {
         let preferences = request.preferences
         var applied: [String] = []
         if let wait = wish.applied { applied.append(wait) }
+        if preferences.isStrict { applied.append("handling=strict") }
         if wish.limit != nil, !wish.isSatisfied(by: job) { fields.add("Retry-After", "\(settings.retryAfterSeconds)") }
         if type == MediaTypes.text {
             if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
@@ -140,5 +139,18 @@ extension Gateway {
         }
         fields.add(OutputFields.sandbox)
         return source.response(status: 201, range: 0..<source.length, fields: fields, settings)
+    }
+}
+
+extension Problem {
+    init(reusedBy holder: SubmissionResult.KeyHolder) {
+        let (what, link) =
+            switch holder {
+            case .job(let id): ("job \(id)", "/v1/jobs/\(id)")
+            case .batch(let id): ("batch \(id)", "/v1/batches/\(id)")
+            }
+        self.init(
+            .idempotencyKeyReused,
+            "The key was used for another request, which became the \(what). Use a new key for a new job.", job: link)
     }
 }

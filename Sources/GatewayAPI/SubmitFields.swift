@@ -9,8 +9,14 @@ struct SubmitFields {
     /// Options with one text value each.
     static let names: Set<String> = [
         "host", "name", "notify", "correlator", "priority", "hold", "not_before", "not_after", "on_uncertain", "form",
-        "timeout",
+        "timeout", "template", "symbols", "tabs", "cards", "split",
     ]
+    /// Of which there are as many as one likes.
+    static let families = ["label.", "symbol."]
+
+    static func knows(_ name: String) -> Bool {
+        names.contains(name) || NotifyFields.names.contains(name) || families.contains { name.hasPrefix($0) }
+    }
 
     enum Place {
         case query, json, form, header
@@ -25,6 +31,9 @@ struct SubmitFields {
     private var values: [String: (text: String, place: Place)] = [:]
     private var notify = NotifyFields()
     private var labels: [Job.Label] = []
+    private var symbols: [String: String] = [:]
+    /// The body is several decks, which JSON members say.
+    var hasParts = false
     private var faults: [Problem.Item] = []
 
     mutating func fault(_ name: String, _ detail: String, _ place: Place) {
@@ -36,6 +45,7 @@ struct SubmitFields {
     /// Takes one option as text. `label.K` is a label.
     mutating func take(_ name: String, _ text: String, from place: Place) {
         if name.hasPrefix("label.") { return takeLabel(String(name.dropFirst("label.".count)), text, from: place) }
+        if name.hasPrefix("symbol.") { return takeSymbol(String(name.dropFirst("symbol.".count)), text, from: place) }
         if NotifyFields.names.contains(name) { return takeNotify(name, text, from: place) }
         guard values[name] == nil else { return fault(name, "given twice.", place) }
         values[name] = (text, place)
@@ -60,6 +70,27 @@ struct SubmitFields {
         labels.append(Job.Label(key: key, value: value))
     }
 
+    mutating func takeSymbol(_ key: String, _ value: String, from place: Place) {
+        guard let name = DeckSymbols.name(key) else {
+            return fault("symbol.\(key.prefix(64))", Self.symbolRule, place)
+        }
+        guard DeckSymbols.isValue(value) else { return fault("symbol.\(name)", Self.symbolValueRule, place) }
+        guard symbols[name] == nil else { return fault("symbol.\(name)", "given twice.", place) }
+        symbols[name] = value
+    }
+
+    static let symbolRule = "a symbol's name is 1 to 32 of A-Z 0-9 _, the first a letter."
+    static let symbolValueRule =
+        "a symbol's value is at most \(DeckSymbols.longestValue) octets without line ends and control characters."
+
+    mutating func fault(part: Int, _ member: String, _ detail: String) {
+        guard faults.count < 20 else { return }
+        faults.append(
+            .init(
+                pointer: "/parts/\(part)/\(member)", code: "invalid-parts",
+                detail: "\(member) of part \(part): \(detail)"))
+    }
+
     private mutating func takeNotify(_ name: String, _ text: String, from place: Place) {
         if let words = notify.take(name, text) { fault(name, words, place) }
     }
@@ -68,7 +99,7 @@ struct SubmitFields {
         for (name, words) in notify.take(url, events: events, secret: secret) { fault(name, words, place) }
     }
 
-    private static func isPlain(_ text: String) -> Bool {
+    static func isPlain(_ text: String) -> Bool {
         text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }
     }
 
@@ -96,6 +127,7 @@ struct SubmitFields {
         options.uncertainPolicy = value("on_uncertain", "it must be hold, resubmit or abandon.") {
             Job.UncertainPolicy(rawValue: $0)
         }
+        _ = deckOptions(for: caller, isStrict: false, isDryRun: false)
         options.labels = labels.sorted { $0.key < $1.key }
         if labels.count > settings.mostLabels { fault("labels", "at most \(settings.mostLabels).", .json) }
         let requests = notify.requests
@@ -119,6 +151,41 @@ struct SubmitFields {
         return options
     }
 
+    /// How the deck is to be taken in; what is wrong with that becomes a fault.
+    mutating func deckOptions(for caller: Caller, isStrict: Bool, isDryRun: Bool) -> DeckOptions {
+        var options = DeckOptions()
+        options.form = form ?? .text
+        options.isStrict = isStrict
+        options.isDryRun = isDryRun
+        options.owner = caller.owner
+        options.allowsControlCards = caller.allowsControlCards
+        options.name = values["name"].flatMap { JobName($0.text) }
+        options.symbols = symbols
+        options.splits = value("split", "it must be true or false.", Self.bool) ?? false
+        options.expandsTabs = value("tabs", "it must be refuse or expand.", Self.either("refuse", "expand")) ?? false
+        options.wrapsCards = value("cards", "it must be refuse or wrap.", Self.either("refuse", "wrap")) ?? false
+        options.substitutes = value("symbols", "it must be on or off.", Self.either("off", "on"))
+        options.template = value("template", "it must be the name of a template of the host, or none.") { text in
+            (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(isTokenOctet) ? text : nil
+        }
+        if symbols.count > DeckSymbols.mostSymbols { fault("symbols", "at most \(DeckSymbols.mostSymbols).", .json) }
+        if options.splits || hasParts, let name = values["name"] {
+            fault("name", "it goes with one job; of several each has its own on its job card.", name.place)
+        }
+        if options.splits, hasParts { fault("split", "parts are one job each.", .json) }
+        if options.splits, let template = options.template, template != "none" {
+            fault("template", "it goes with one job; with split=true each deck has its own job card.", .query)
+        }
+        if options.form == .cardImages, options.changesText {
+            fault("form", "card images are sent as they are: without template, symbols, tabs and cards.", .query)
+        }
+        return options
+    }
+
+    private static func either(_ no: String, _ yes: String) -> (String) -> Bool? {
+        { $0 == yes ? true : $0 == no ? false : nil }
+    }
+
     private static func bool(_ text: String) -> Bool? {
         switch text {
         case "", "true", "1", "yes": true
@@ -138,6 +205,7 @@ struct SubmitFields {
     var canonical: String {
         var lines = values.map { "\($0.key)=\($0.value.text)" }
         lines += labels.map { "label.\($0.key)=\($0.value)" }
+        lines += symbols.map { "symbol.\($0.key)=\($0.value)" }
         lines += notify.requests.map { "notify=\($0.url) \($0.events.joined(separator: " ")) \($0.secret ?? "")" }
         return lines.sorted().joined(separator: "\u{0}")
     }

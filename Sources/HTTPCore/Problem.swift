@@ -1,4 +1,4 @@
-import Wire
+package import Wire
 
 /// Type of a problem: status, slug and title go together and never change (conventions, section 2).
 package struct ProblemKind: Sendable, Equatable {
@@ -58,7 +58,8 @@ package struct ProblemKind: Sendable, Equatable {
         insufficientScope, notFound, methodNotAllowed, notAcceptable, requestTimeout, idempotencyInFlight,
         stateConflict, purged, lengthRequired, preconditionFailed, contentTooLarge, uriTooLong, unsupportedMediaType,
         rangeNotSatisfiable, expectationFailed, misdirected, idempotencyKeyReused, invalidDeck, invalidField,
-        unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, corrupt, notImplemented,
+        unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, corrupt,
+        notImplemented,
         draining, storageUnavailable, queueFull, hostUnavailable, tooManyConnections, versionNotSupported,
     ]
 }
@@ -177,7 +178,7 @@ package struct Problem: Error, Sendable, Equatable {
 }
 
 extension Problem.Item {
-    fileprivate func write(_ json: inout JSONWriter) {
+    package func write(_ json: inout JSONWriter) {
         json.beginObject()
         if let pointer {
             json.key("pointer")

@@ -22,3 +22,12 @@ package struct ContentHash: Hashable, Sendable {
 
     package var hex: String { Hex.encode(octets) }
 }
+
+/// The hash of what comes piece by piece.
+package struct ContentHasher: Sendable {
+    private var hash = SHA256()
+
+    package init() {}
+    package mutating func update(_ piece: [UInt8]) { hash.update(data: piece) }
+    package func finish() -> ContentHash { ContentHash(hash.finalize()) }
+}

@@ -28,6 +28,23 @@ package struct JobID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package static func < (left: JobID, right: JobID) -> Bool { left.bits < right.bits }
 }
 
+/// Of jobs that were handed in together: 26 characters like those of a job ID.
+package struct BatchID: Hashable, Sendable, CustomStringConvertible {
+    private let id: JobID
+
+    package init(bits: UInt128) { id = JobID(bits: bits) }
+
+    package init?(_ text: some StringProtocol) {
+        guard let id = JobID(text) else { return nil }
+        self.id = id
+    }
+
+    package init(at time: Timestamp) { id = JobID(at: time) }
+
+    package var bits: UInt128 { id.bits }
+    package var description: String { id.description }
+}
+
 /// The submitter's name for a job, from its job card: 1-8 of A-Z 0-9 $ # @, not beginning with a digit.
 package struct JobName: Hashable, Sendable, CustomStringConvertible {
     package let description: String

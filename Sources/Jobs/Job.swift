@@ -36,6 +36,8 @@ package struct Job: Equatable, Sendable {
     package var uncertainPolicy: UncertainPolicy
     /// Spool files that are complete.
     package var outputs: Int
+    /// Of jobs that came together.
+    package let batch: BatchID?
 
     package struct Label: Equatable, Sendable {
         package let key: String
@@ -53,7 +55,7 @@ package struct Job: Equatable, Sendable {
         id: JobID, host: HostID, owner: Owner, name: JobName?, held: Bool = false, priority: Int = 0,
         createdAt: Timestamp, notBefore: Timestamp? = nil, notAfter: Timestamp? = nil, correlator: String? = nil,
         labels: [Label] = [], deck: DeckSummary, uncertainPolicy: UncertainPolicy = .hold,
-        timeout: Duration? = nil
+        timeout: Duration? = nil, batch: BatchID? = nil
     ) {
         self.id = id
         self.host = host
@@ -74,6 +76,7 @@ package struct Job: Equatable, Sendable {
         self.uncertainPolicy = uncertainPolicy
         self.timeout = timeout
         outputs = 0
+        self.batch = batch
     }
 
     /// When a running job has run for its `timeout`.

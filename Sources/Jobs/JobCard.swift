@@ -9,6 +9,11 @@ package struct JobCardReader: Equatable, Sendable {
         case statement
         /// In-stream data.
         case data
+
+        package var isJob: Bool {
+            if case .job = self { return true }
+            return false
+        }
     }
 
     /// What ends the in-stream data that is being read.
@@ -24,6 +29,12 @@ package struct JobCardReader: Equatable, Sendable {
     private var inStream: InStream?
 
     package init() {}
+
+    /// The next card is data of a DD statement, unless it ends them.
+    package var isInStream: Bool { inStream != nil }
+
+    /// Only a card that says so ends the data: the end of the deck does not.
+    var needsDelimiter: Bool { inStream.map { $0 != .star } ?? false }
 
     /// Classifies the next card.
     /// - Parameter card: one record without its end, in ASCII or UTF-8.

@@ -22,8 +22,7 @@ package enum MarkerCard {
 package struct CardInserter: Sendable {
     private enum Place: Equatable, Sendable {
         case beforeJobCard
-        /// The job card goes on, perhaps inside a quotation.
-        case inJobCard(isQuoted: Bool)
+        case inJobCard
         case behind
     }
 
@@ -33,6 +32,7 @@ package struct CardInserter: Sendable {
     private let end: [UInt8]
     private var splitter: RecordSplitter
     private var place = Place.beforeJobCard
+    private var continuation = StatementContinuation()
 
     /// - Parameters:
     ///   - text: of the card, at most 80 characters of ASCII.
@@ -80,26 +80,16 @@ package struct CardInserter: Sendable {
         let isComment = statement.starts(with: "//*".utf8)
         switch place {
         case .beforeJobCard:
-            // A checked deck begins with its job card.
-            let fields = statement.dropFirst(2).split(separator: 0x20, maxSplits: 2)
-            return goOn(with: fields.count > 2 ? fields[2] : [], isQuoted: false)
-        case .inJobCard(let isQuoted):
-            return isComment ? false : goOn(with: statement.dropFirst(2), isQuoted: isQuoted)
+            // A checked deck begins with its job card, or with control cards that its host is to get.
+            guard
+                statement.dropFirst(2).split(separator: 0x20, maxSplits: 2).dropFirst().first?.elementsEqual("JOB".utf8)
+                    == true
+            else { return false }
+            place = .inJobCard
+        case .inJobCard: if isComment { return false }
         case .behind: return true
         }
-    }
-
-    /// - Returns: whether the statement ends with these operands.
-    private mutating func goOn(with operands: ArraySlice<UInt8>, isQuoted wasQuoted: Bool) -> Bool {
-        var isQuoted = wasQuoted
-        var last: UInt8 = 0
-        for octet in operands.drop(while: { $0 == 0x20 }) {
-            if octet == 0x27 { isQuoted.toggle() }
-            if octet == 0x20 || octet == 0x0D, !isQuoted { break }
-            last = octet
-        }
-        guard isQuoted || last == 0x2C else { return true }
-        place = .inJobCard(isQuoted: isQuoted)
-        return false
+        continuation.read(statement: statement)
+        return !continuation.isOpen
     }
 }

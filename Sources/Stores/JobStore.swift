@@ -4,7 +4,7 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore {
+package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore, BatchStore {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
@@ -182,7 +182,10 @@ package struct FinishedSpoolFile: Sendable {
 
 package struct Submission: Sendable {
     package var job: Job
+    /// What is sent.
     package var deck: StagedBody
+    /// What was submitted, if that is something else.
+    package var submittedDeck: SubmittedDeck?
     package var notify: [NotifyRequest]
     package var idempotency: Idempotency?
     /// What may wait for its host, and what may wait of its owner.
@@ -224,11 +227,17 @@ package struct Submission: Sendable {
 }
 
 package enum SubmissionResult: Equatable, Sendable {
+    /// What a key has made.
+    package enum KeyHolder: Equatable, Sendable {
+        case job(JobID)
+        case batch(BatchID)
+    }
+
     case created(Job)
     /// The same request came before: its job and the answer given then.
     case replayed(JobID, answer: [UInt8])
     /// The key is bound to another request.
-    case keyReused(JobID)
+    case keyReused(KeyHolder)
     /// Too much waits already; nothing was written.
     case overLimit(LimitHit)
 }

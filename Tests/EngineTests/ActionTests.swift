@@ -137,7 +137,7 @@ import Testing
             try await bench.desk.setDraining(true, host, by: .local)
             let other = try #require(Owner("other"))
             func hit(_ owner: Owner, _ deck: String = "//A JOB\n") async throws -> LimitHit? {
-                let intake = try await bench.desk.intake(for: host)
+                let intake = try bench.desk.intake(for: host)
                 try await intake.append(Array(deck.utf8))
                 let result = try await bench.desk.submit(
                     try await intake.finish(), to: host, options: SubmitOptions(owner: owner)

@@ -121,7 +121,7 @@ final class Bench: Sendable {
         timeout: Duration? = nil, deck: String = "//HELLO JOB\n// EXEC PGM=IEFBR14\n"
     ) async throws -> JobID {
         let profile = try desk.host(named: nil)
-        let intake = try await desk.intake(for: profile)
+        let intake = try desk.intake(for: profile)
         try await intake.append(Array(deck.utf8))
         var options = SubmitOptions(owner: owner)
         options.uncertainPolicy = policy

@@ -25,12 +25,12 @@ final class Rig: Sendable {
 
     init(
         hosts: [String] = ["demo"], limits: BacklogLimits = BacklogLimits(),
-        ownerLimits: BacklogLimits = BacklogLimits(), requiresKey: Bool = false,
+        ownerLimits: BacklogLimits = BacklogLimits(), requiresKey: Bool = false, decks: DeckCustoms = DeckCustoms(),
         settings change: (inout GatewaySettings) -> Void = { _ in }
     ) throws {
         folder = NSTemporaryDirectory() + "port77-api-\(UUID().uuidString)"
         store = try SQLiteStore(folder: folder)
-        let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0, limits, requiresKey) }
+        let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0, limits, requiresKey, decks) }
         desk = JobDesk(
             store: store, hosts: profiles, watch: JobWatch(store: store, loops: TestLoops.group),
             ownerLimits: ownerLimits)
@@ -62,11 +62,13 @@ final class Rig: Sendable {
 
     static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
 
-    private static func profile(_ id: HostID, _ limits: BacklogLimits, _ requiresKey: Bool) -> HostProfile {
+    private static func profile(
+        _ id: HostID, _ limits: BacklogLimits, _ requiresKey: Bool, _ decks: DeckCustoms
+    ) -> HostProfile {
         let pool = StationPool(Pool.Settings(min: 1, max: 2)) { _ in FakeStation() }
         return HostProfile(
             id: id, protocolName: "priv-rje", address: "rje.example:77", codePage: .cp037,
-            mostDeckOctets: 1024 * 1024, requiresKey: requiresKey, limits: limits, pool: pool,
+            mostDeckOctets: 1024 * 1024, requiresKey: requiresKey, limits: limits, decks: decks, pool: pool,
             credential: ContentHash(of: []))
     }
 
@@ -78,7 +80,7 @@ final class Rig: Sendable {
         _ change: (inout SubmitOptions) -> Void = { _ in }
     ) async throws -> Job {
         let host = try desk.host(named: host)
-        let intake = try await desk.intake(for: host)
+        let intake = try desk.intake(for: host)
         try await intake.append(Array(deck.utf8))
         var options = SubmitOptions(owner: owner)
         change(&options)

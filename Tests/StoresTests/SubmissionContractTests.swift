@@ -76,7 +76,7 @@ import Testing
                     == .replayed(Sample.id(1), answer: [1, 2, 3]))
             var other = key
             other.fingerprint = ContentHash(of: [2])
-            #expect(try await store.submit(try Sample.job(3), idempotency: other) == .keyReused(Sample.id(1)))
+            #expect(try await store.submit(try Sample.job(3), idempotency: other) == .keyReused(.job(Sample.id(1))))
             #expect(try await store.job(Sample.id(2)) == nil)
             #expect(try await store.job(Sample.id(3)) == nil)
             #expect(try await store.lastSequence() == 1)

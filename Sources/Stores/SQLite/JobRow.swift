@@ -12,7 +12,7 @@ extension StoredJob {
         row, id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code, outcome_abend, \
         outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at, started_at, ended_at, \
         not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash, deck_form, attempts, \
-        cancel_requested_at, uncertain_policy, outputs, timeout, cancel_effect
+        cancel_requested_at, uncertain_policy, outputs, timeout, cancel_effect, batch
         """
 
     /// The columns again, for a query in which `jobs` is called `j`.
@@ -36,7 +36,8 @@ extension StoredJob {
                 octets: row.int(24), cards: row.int(25), hash: try row.hash(26),
                 form: try row.require(DeckForm(rawValue: row.text(27)), "a deck form")),
             uncertainPolicy: try row.require(Job.UncertainPolicy(rawValue: row.text(30)), "a policy"),
-            timeout: row.optionalInt(32).map { .microseconds($0) })
+            timeout: row.optionalInt(32).map { .microseconds($0) },
+            batch: row.isNull(34) ? nil : BatchID(bits: try row.jobID(34).bits))
         job.state = try row.require(JobState(rawValue: row.text(5)), "a job state")
         job.reason = row.optionalText(6)
         job.hostJob = try row.optionalText(7).map { try row.require(JobNumber($0), "a job number") }
@@ -62,8 +63,8 @@ extension StoredJob {
         INSERT INTO jobs (id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code,
             outcome_abend, outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at,
             started_at, ended_at, not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash,
-            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed, timeout, cancel_effect)
-        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed, timeout, cancel_effect, batch)
+        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
         """
 
     static func insertValues(_ job: Job) -> [SQLValue] {
@@ -78,6 +79,7 @@ extension StoredJob {
             .int(job.deck.octets), .int(job.deck.cards), .hash(job.deck.hash), .text(job.deck.form.rawValue),
             .int(job.attempts), .time(job.cancelRequestedAt), .text(job.uncertainPolicy.rawValue), .int(job.outputs),
             .int(delayed(job)), .optional(job.timeout.map(microseconds)), .optional(job.cancelEffect?.rawValue),
+            job.batch.map { .batch($0) } ?? .null,
         ]
     }
 

@@ -77,6 +77,7 @@ extension WriteTransaction {
         }
         try appendEvent(of: purged, previous: stored.job.state, files: [])
         try remove(stored, was: stored.job)
+        try letGo(batch: stored.job.batch)
         return purged.job
     }
 
@@ -87,6 +88,7 @@ extension WriteTransaction {
     /// - Returns: whether there was one.
     @discardableResult
     func dropDeck(of stored: StoredJob) throws -> Bool {
+        try dropSubmittedDeck(of: stored)
         let dropped = try runReturning(Queries.dropDeck, [.int(stored.row)]) { row in
             (hash: try row.hash(0), octets: row.int(1))
         }

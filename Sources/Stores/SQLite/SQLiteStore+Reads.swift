@@ -132,6 +132,7 @@ extension SQLiteStore {
         return try await read { connection in
             var texts = Queries.all.mapValues { [$0] }
             texts.merge(Queries.retention.mapValues { [$0] }) { first, _ in first }
+            texts.merge(Queries.batches.mapValues { [$0] }) { first, _ in first }
             texts["countNames"] = [JobListing.countNames]
             for (name, query) in queries {
                 texts[name] = try JobListing(query).statements(on: connection, counts: counts).map(\.sql)

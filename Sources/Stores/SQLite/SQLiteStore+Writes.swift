@@ -41,16 +41,19 @@ extension WriteTransaction {
     func submit(_ submission: Submission) throws -> SubmissionResult {
         let job = submission.job
         if let idempotency = submission.idempotency {
-            let bound = try first(
-                "SELECT id, fingerprint, answer FROM idempotency WHERE owner = ? AND key = ?",
-                [.text(job.owner.description), .text(idempotency.key)]
-            ) { row in
-                try row.hash(1) == idempotency.fingerprint
-                    ? SubmissionResult.replayed(row.jobID(0), answer: row.blob(2)) : .keyReused(row.jobID(0))
+            switch try keyHolder(idempotency, of: job.owner) {
+            case .replayed(.job(let id), let answer): return .replayed(id, answer: answer)
+            case .replayed(let holder, _), .reused(let holder): return .keyReused(holder)
+            case nil: break
             }
-            if let bound { return bound }
         }
         if let hit = limitHit(by: submission) { return .overLimit(hit) }
+        try store(submission)
+        return .created(job)
+    }
+
+    func store(_ submission: Submission) throws {
+        let job = submission.job
         let stored = try insert(job)
         try run(
             "INSERT INTO decks (job, hash, octets, body) VALUES (?, ?, ?, ?)",
@@ -58,6 +61,7 @@ extension WriteTransaction {
                 .int(stored.row), .hash(submission.deck.hash), .int(submission.deck.octets), submission.deck.column,
             ])
         countOctets(submission.deck.octets, of: job.owner)
+        if let deck = submission.submittedDeck { try store(deck, of: stored) }
         for label in job.labels {
             // A key that stands twice with the same value is one label to a filter.
             try run(
@@ -73,7 +77,6 @@ extension WriteTransaction {
         }
         for request in submission.notify { try insertEndpoint(request, of: stored) }
         try appendEvent(of: stored, previous: nil, files: [])
-        return .created(job)
     }
 
     private func bind(_ idempotency: Submission.Idempotency, to stored: StoredJob) throws {

@@ -13,6 +13,7 @@ enum Schema {
         migrator.registerMigration("endpoints") { try $0.execute(sql: endpoints) }
         migrator.registerMigration("retention") { try $0.execute(sql: retention) }
         migrator.registerMigration("flow") { try $0.execute(sql: flow) }
+        migrator.registerMigration("batches") { try $0.execute(sql: batches) }
         return migrator
     }()
 

@@ -49,6 +49,8 @@ struct Configuration: Equatable, Sendable {
         var limits = BacklogLimits()
         var hasMarkerCard = false
         var requiresKey = false
+        /// What is put into decks, and what they may hold.
+        var decks = DeckCustoms()
     }
 
     struct TLS: Equatable, Sendable {

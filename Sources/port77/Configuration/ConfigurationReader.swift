@@ -78,7 +78,7 @@ struct ConfigurationReader {
         ]
         let kind = protocolName(of: node)
         let more = kind == .rfc407 ? Self.rfc407Members : kind == .netrjs ? Self.netrjsMembers : []
-        guard let members = members(of: node, named: "a host", known: known + more) else { return nil }
+        guard let members = members(of: node, named: "a host", known: known + more + Self.deckMembers) else { return nil }
         let id = required("id", in: members, of: node).flatMap { id -> HostID? in
             let parsed = HostID(id.text)
             if parsed == nil { fault(id.node, "id is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen") }
@@ -133,6 +133,7 @@ struct ConfigurationReader {
         }
         if let limits = members["limits"] { host?.limits = readLimits(limits, "limits") }
         if let marker = members["marker_card"], let isOn = flag(marker, "marker_card") { host?.hasMarkerCard = isOn }
+        host?.decks = readDecks(members)
         if let key = members["require_key"], let isOn = flag(key, "require_key") { host?.requiresKey = isOn }
         if let policy = members["on_uncertain"], let name = string(policy, "on_uncertain") {
             if let known = Job.UncertainPolicy(rawValue: name) {

@@ -29,7 +29,7 @@ struct HostMaker: Sendable {
             id: id, protocolName: host.speaks.name.rawValue, address: host.address.description,
             codePage: host.wireCodePage,
             longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
-            hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits,
+            hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits, decks: host.decks,
             pool: StationPool(
                 pool, refused: refusal?.credential == credential ? refusal?.reason : nil,
                 changed: { await events.changed($0) }
