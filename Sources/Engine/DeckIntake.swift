@@ -225,21 +225,23 @@ package final class DeckIntake {
         guard var part else { return }
         self.part = nil
         try await flush(&part)
-        for fault in part.rewriter?.faults ?? [] { part.check.add(fault) }
         if let rewriter = part.rewriter {
             unused = (unused ?? Set(rewriter.unusedSymbols)).intersection(rewriter.unusedSymbols)
         }
-        let result: DeckCheck.Result
+        var found = part.rewriter?.faults ?? []
+        var result: DeckCheck.Result?
         do {
             result = try part.check.finish()
         } catch {
-            faults += (part.check.faults.isEmpty ? [error] : part.check.faults).sorted { $0.line < $1.line }
-            faults = Array(faults.prefix(DeckCheck.mostFaults))
-            warnings += part.check.warnings
-            await part.body.discard()
-            return
+            let tooLong = Set(found.filter { $0.code == .symbolTooLong }.map(\.line))
+            let more = part.check.faults.isEmpty ? [error] : part.check.faults
+            found += more.filter { $0.code != .cardTooLong || !tooLong.contains($0.line) }
         }
         warnings = Array((warnings + part.check.warnings).prefix(DeckCheck.mostFaults))
+        guard let result, found.isEmpty else {
+            faults = Array((faults + found.sorted { $0.line < $1.line }).prefix(DeckCheck.mostFaults))
+            return await part.body.discard()
+        }
         // Nothing of a body with a fault will be used.
         guard faults.isEmpty else { return await part.body.discard() }
         do {

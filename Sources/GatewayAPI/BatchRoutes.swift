@@ -37,7 +37,7 @@ extension Gateway {
             guard let id = jobs.first?.batch, let batch = try await desk.store.batch(id) else {
                 throw Problem(.internalError, "The batch was stored and is not found.")
             }
-            return try await answer(batch, status: 201, [:], request, wish, type)
+            return try await answer(batch, status: 201, [:], request, wish, type, made: jobs)
         case .replayed(let id, let document):
             guard let batch = try await desk.store.batch(id) else {
                 throw Problem(.purged, "The key belongs to a batch that is gone.")
@@ -53,15 +53,22 @@ extension Gateway {
         }
     }
 
-    /// - Parameter document: what was answered when the batch was made, for a repeat.
+    /// - Parameters:
+    ///   - document: what was answered when the batch was made, for a repeat.
+    ///   - made: its jobs as they were stored just now.
     private func answer(
         _ batch: Batch, status: Int, _ more: Fields, _ request: Request, _ wish: WaitWish, _ type: String,
-        document: [UInt8]? = nil
+        document: [UInt8]? = nil, made: [Job]? = nil
     ) async throws -> Response {
         if let limit = wish.limit, !isDraining {
             try await desk.wait(for: batch, within: limit) { [self] in isDraining }
         }
-        let jobs = try await desk.store.jobs(of: batch.id)
+        let jobs: [Job]
+        if let made, wish.limit == nil {
+            jobs = made
+        } else {
+            jobs = try await desk.store.jobs(of: batch.id).map { desk.shown($0) }
+        }
         var fields: Fields = ["Cache-Control": "no-store", "Vary": "Accept, Prefer"]
         if status == 201 { fields.add("Location", "/v1/batches/\(batch.id)") }
         fields.add(more)
@@ -71,7 +78,7 @@ extension Gateway {
         if status == 201, request.preferences.isStrict { applied.append("handling=strict") }
         if isMinimal { applied.append("return=minimal") }
         if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
-        let shown = BatchDocument(batch, jobs.map { desk.shown($0) })
+        let shown = BatchDocument(batch, jobs)
         if wish.limit != nil, !shown.isComplete { fields.add("Retry-After", "\(settings.retryAfterSeconds)") }
         if type == MediaTypes.text {
             return Response(

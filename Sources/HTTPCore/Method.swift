@@ -1,6 +1,6 @@
 /// A request method. Case matters (RFC 9110, 9.1): `get` is not `GET`, it is unknown.
 package enum Method: UInt8, Sendable, CaseIterable, CustomStringConvertible {
-    case get, head, post, put, delete, patch, options, trace, connect
+    case get, head, post, put, delete, patch, options, trace, connect, query
 
     package var text: StaticString {
         switch self {
@@ -13,6 +13,7 @@ package enum Method: UInt8, Sendable, CaseIterable, CustomStringConvertible {
         case .options: "OPTIONS"
         case .trace: "TRACE"
         case .connect: "CONNECT"
+        case .query: "QUERY"
         }
     }
 
@@ -27,7 +28,12 @@ package enum Method: UInt8, Sendable, CaseIterable, CustomStringConvertible {
         switch octets.count {
         case 3: method = octets[0] == UInt8(ascii: "G") ? .get : .put
         case 4: method = octets[0] == UInt8(ascii: "P") ? .post : .head
-        case 5: method = octets[0] == UInt8(ascii: "P") ? .patch : .trace
+        case 5:
+            switch octets[0] {
+            case UInt8(ascii: "P"): method = .patch
+            case UInt8(ascii: "Q"): method = .query
+            default: method = .trace
+            }
         case 6: method = .delete
         case 7: method = octets[0] == UInt8(ascii: "O") ? .options : .connect
         default: return nil

@@ -134,6 +134,7 @@ package struct DeckRewriter: Sendable {
                         note(
                             .unknownSymbol, line, at, origin,
                             "The symbol \(name) is not known: give it as symbol.\(name)=VALUE"
+                                + (name == "JOBNAME" ? ", or the job a name as name=VALUE" : "")
                                 + (known.isEmpty ? "." : "; known are \(known)."))
                     }
                     at = end + 1

@@ -119,7 +119,7 @@ struct DeckTests {
         Refusal("empty split deck", "split=true", "\n\n", fault: "empty-deck 1:1"),
         Refusal("unknown template", "template=nope", "//A JOB\n", fault: "unknown-template", slug: "invalid-field"),
         Refusal(
-            "line end in a value", "symbol.A=%0A//B%20JOB", "//A JOB\n", fault: "invalid-symbol.A",
+            "control character in a value", "symbol.A=%C2%85//B%20JOB", "//A JOB\n", fault: "invalid-symbol.A",
             slug: "invalid-field"),
         Refusal("no name of a symbol", "symbol.A-B=1", "//A JOB\n", fault: "invalid-symbol.A-B", slug: "invalid-field"),
         Refusal("tabs", "tabs=4", "//A JOB\n", fault: "invalid-tabs", slug: "invalid-field"),

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""The served description against the gateway that serves it: schemathesis (PyPI) makes requests from it, valid and not, follows its
+links, and compares every answer with it; httplint (PyPI) reads one answer's head of each operation and status.
+
+    Tests/Campaigns/schema.py --port77 .build/debug/port77 [--cases 2000] [--seed 7] [--whole 1] [--keep 1]
+
+--whole adds the phase that walks through every parameter's edges, which alone is some thousand cases.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ground import Ground, Score, argument  # noqa: E402
+
+here = os.path.dirname(os.path.abspath(__file__))
+cases, seed = argument("cases", 2000), argument("seed", 7)
+score = Score("schema")
+print(f"seed {seed} (repeat with --seed {seed})", flush=True)
+python = subprocess.run([os.path.join(here, "../../scripts/python-with"), "schemathesis", "schemathesis>=4.32,<5", "httplint>=2026"],
+                        capture_output=True, text=True, check=True).stdout.strip()
+folder = tempfile.mkdtemp(prefix="port77-schema-")
+ground = Ground(os.path.join(folder, "ground"), host_data=False).start()
+base = f"http://127.0.0.1:{ground.gateway.port}"
+with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
+    file.write("""
+[checks.positive_data_acceptance]
+# Preconditions and ranges that do not hold, types nobody serves, jobs that are gone: valid, and rightly not fulfilled.
+expected-statuses = ["2xx", "3xx", "401", "403", "404", "406", "409", "410", "412", "416", "429", "503"]
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "408", "409", "410", "411", "412", "413", "414", "415", "416", "417", "421", "422", "428", "429", "431", "501"]
+""")
+lint = os.path.join(folder, "lint.jsonl")
+open(lint, "w").close()
+with subprocess.Popen([os.path.join(os.path.dirname(python), "python"), "-c",
+                       f"import urllib.request, json; print(sum(len([m for m in p if m in "
+                       f"('get','put','post','delete','patch')]) for p in json.load(urllib.request.urlopen('{base}/openapi.json'))"
+                       f"['paths'].values()))"], stdout=subprocess.PIPE, text=True) as counting:
+    operations = int(counting.stdout.read())
+environment = dict(os.environ, SCHEMATHESIS_HOOKS="schema_hooks", SCHEMA_LINT=lint, PYTHONPATH=here)
+whole = argument("whole", 0)
+command = [os.path.join(os.path.dirname(python), "schemathesis"), "run", base + "/openapi.json", "--seed", str(seed), "--no-color",
+           "--continue-on-failure", "--generation-database", "none", "--suppress-health-check", "all", "--warnings", "off",
+           "--request-timeout", "30", "--max-examples", str(max(4, cases * 3 // 4 // operations)),
+           "--phases", "examples,coverage,fuzzing,stateful" if whole else "examples,fuzzing,stateful"]
+if not argument("shrink", 0):
+    command.append("--no-shrink")
+output = os.path.join(folder, "schemathesis.log")
+with open(output, "w") as file:
+    code = subprocess.run(command, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT).returncode
+text = open(output).read()
+generated = re.search(r"^\s*(\d+) generated", text, re.M)
+count = int(generated.group(1)) if generated else 0
+score.check(f"{count} cases over {operations} operations, at least {cases}", count >= cases, text[-2000:])
+failures = re.findall(r"^- (ST\d+ .*)$", text, re.M)
+score.check("no answer but those described, no valid request refused, no invalid one taken", code == 0 and not failures,
+            "\n".join(sorted(set(failures))) + "\n" + text[-6000:])
+heads = [json.loads(line) for line in open(lint)]
+bad = [head for head in heads if head[2]]
+score.check(f"httplint finds nothing bad in {len(heads)} heads", len(heads) >= operations and not bad, bad)
+score.check("gateway and host end on SIGTERM", ground.stop() == (0, 0))
+if argument("keep", 0) or score.failed:
+    print(f"kept: {folder}", flush=True)
+else:
+    shutil.rmtree(folder)
+score.close()
