@@ -20,11 +20,23 @@ from ground import Ground, Score, argument  # noqa: E402
 here = os.path.dirname(os.path.abspath(__file__))
 cases, seed = argument("cases", 2000), argument("seed", 7)
 score = Score("schema")
+
+
+def places(text):
+    """Each failure in a line: where, what, and the answer."""
+    for block in re.split(r"\n(?=_{5,} )", text)[1:]:
+        for failure in re.split(r"\n(?=- ST)", block)[1:]:
+            words = [line.strip() for line in failure.split("\n") if line.strip()]
+            yield f"{block.splitlines()[0].strip('_ ')}: {' / '.join(word[:160] for word in words[:6])}"
+
+
 print(f"seed {seed} (repeat with --seed {seed})", flush=True)
 python = subprocess.run([os.path.join(here, "../../scripts/python-with"), "schemathesis", "schemathesis>=4.32,<5", "httplint>=2026"],
                         capture_output=True, text=True, check=True).stdout.strip()
+python = os.path.abspath(os.path.join(here, "../..", python))
 folder = tempfile.mkdtemp(prefix="port77-schema-")
-ground = Ground(os.path.join(folder, "ground"), host_data=False).start()
+ground = Ground(os.path.join(folder, "ground"), host_data=False,
+                config_more=f"openapi: {os.path.abspath(os.path.join(here, '../../openapi'))}\n").start()
 base = f"http://127.0.0.1:{ground.gateway.port}"
 with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
     file.write("""
@@ -57,8 +69,9 @@ generated = re.search(r"^\s*(\d+) generated", text, re.M)
 count = int(generated.group(1)) if generated else 0
 score.check(f"{count} cases over {operations} operations, at least {cases}", count >= cases, text[-2000:])
 failures = re.findall(r"^- (ST\d+ .*)$", text, re.M)
+failures += re.findall(r"^(?:Network Error|Schema Error|Runtime Error).*$", text, re.M)
 score.check("no answer but those described, no valid request refused, no invalid one taken", code == 0 and not failures,
-            "\n".join(sorted(set(failures))) + "\n" + text[-6000:])
+            "\n".join(sorted(set(failures))) + f"\nsee {output}; more of them:\n" + "\n".join(places(text)))
 heads = [json.loads(line) for line in open(lint)]
 bad = [head for head in heads if head[2]]
 score.check(f"httplint finds nothing bad in {len(heads)} heads", len(heads) >= operations and not bad, bad)

@@ -53,8 +53,8 @@ struct EndpointFields {
     }
 
     private mutating func take(_ member: JSONValue.Member) {
-        // Of a merge patch: back to what it is by itself.
-        let value: JSONValue? = member.value.isNull && !isNew ? nil : member.value
+        // Of a merge patch: back to what it is by itself. Of a new one: as if it were not there.
+        let value: JSONValue? = member.value.isNull ? nil : member.value
         switch member.name {
         case "url": takeURL(value)
         case "events": takeEvents(value)
