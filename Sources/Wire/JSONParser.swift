@@ -101,6 +101,8 @@ struct JSONParser {
         let digits = String(decoding: text[start..<at], as: UTF8.self)
         if isInteger, let value = Int64(digits) { return .int(value) }
         guard let value = Double(digits), value.isFinite else { throw fault(.numberTooLarge, at: start) }
+        // 3.0 and 3e0 are the integer 3, as JSON Schema has it; beyond 2^53 a double no longer tells which.
+        if !isInteger, value.magnitude < 0x1p53, let whole = Int64(exactly: value) { return .int(whole) }
         return .double(value)
     }
 

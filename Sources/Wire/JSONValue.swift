@@ -2,7 +2,7 @@
 package enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
-    /// A number without fraction and exponent that 64 bits hold.
+    /// A whole number that 64 bits hold.
     case int(Int64)
     /// Any other number.
     case double(Double)
