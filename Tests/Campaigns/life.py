@@ -171,7 +171,7 @@ class Life(Ground):
         self.gateway.command = lambda port: [PORT77, "serve", "--config", self.config]
         self.manager = Manager()
         self.gateway.environment = {
-            "NOTIFY_SOCKET": "@" + self.manager.name, "WATCHDOG_USEC": "400000", "PORT77_DRAIN_SECONDS": "1"}
+            "NOTIFY_SOCKET": "@" + self.manager.name, "WATCHDOG_USEC": "400000", "PORT77_DRAIN_SECONDS": "0"}
         certificates(folder)
         lay(folder, "first")
         self.hosts, self.access = {}, ""
@@ -226,9 +226,8 @@ def restarts(life, score, count):
     port = life.listener.getsockname()[1]
     load = Load(lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=60))
     codes = []
-    for number in range(count):
+    for _ in range(count):
         load.more(20)
-        life.gateway.environment["PORT77_DRAIN_SECONDS"] = "1" if number == 0 else "0"
         codes.append(life.gateway.stop())
         life.start_gateway()
     load.more(20)
@@ -246,6 +245,61 @@ def restarts(life, score, count):
     ran = [event["job"] for event in life.ledger() if event["event"] == "run"]
     score.check("the host ran each once", len(ran) == len(set(ran)) == len(set(load.jobs.values())),
                 (len(ran), len(set(ran)), len(set(load.jobs.values()))))
+
+
+def leaves(life, score):
+    """SIGTERM: announced while all is served, then waits and streams end as they should."""
+    port = life.listener.getsockname()[1]
+    life.gateway.stop()
+    life.gateway.environment["PORT77_DRAIN_SECONDS"] = "5"
+    life.start_gateway()
+    client = Client(life.gateway)
+    job = client.json("POST", "/v1/jobs?host=one&hold=true", body=DECK, headers={"Content-Type": "text/plain"})[1]["id"]
+    client.close()
+    ends = {}
+
+    def ask(name, target, headers):
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            line.request("GET", target, headers=headers)
+            answer = line.getresponse()
+            ends[name + " began"] = True
+            ends[name] = (answer.status, answer.read().decode())
+        except (OSError, http.client.HTTPException) as error:
+            ends[name] = (0, repr(error))
+    threads = [threading.Thread(target=ask, args=what) for what in (
+        ("wait", f"/v1/jobs/{job}", {"Prefer": "wait=50"}), ("stream", "/v1/events", {"Accept": "text/event-stream"}))]
+    for thread in threads:
+        thread.start()
+    # The wait has no visible begin: it is in once its connection is, which the stream's answer comes after.
+    until(lambda: "stream began" in ends)
+    load = Load(lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=60), clients=2)
+    load.more(5)
+    life.gateway.process.send_signal(signal.SIGTERM)
+    said = []
+
+    def announced():
+        said.append(curl(f"http://127.0.0.1:{port}/readyz"))
+        return " 503 " in said[-1] or life.gateway.process.poll() is not None
+    until(announced, 10)
+    ready, alive = said[-1], curl(f"http://127.0.0.1:{port}/livez")
+    score.check("a stop is announced: /readyz is 503, every answer the last of its connection, all is served still",
+                " 503 " in ready and "connection: close" in ready.lower() and " 200 " in alive
+                and "connection: close" in alive.lower() and load.more(5), (ready, alive))
+    code = life.gateway.process.wait(60)
+    life.gateway.process.stdout.close()
+    for thread in threads:
+        thread.join()
+    score.check("then a wait ends with the job as it is", ends["wait"][0] == 200 and '"held"' in ends["wait"][1], ends["wait"])
+    score.check("and an event stream ends in order", ends["stream"][0] == 200 and "retry: " in ends["stream"][1], ends["stream"])
+    life.gateway.environment["PORT77_DRAIN_SECONDS"] = "0"
+    life.start_gateway()
+    load.more(5)
+    load.stop()
+    score.check(f"the code is 0, and of {len(load.jobs)} jobs none was refused", code == 0 and not load.broken,
+                (code, load.broken[:3]))
+    client = Client(life.gateway)
+    score.check("the next one has what was held", client.call("POST", f"/v1/jobs/{job}/cancel")[0] in (200, 202))
 
 
 def reloads(life, score):
@@ -463,12 +517,11 @@ def main():
     life.write_config()
     life.start_gateway()
     began = time.monotonic()
-    for step in (lambda: restarts(life, score, argument("restarts", 5)), lambda: reloads(life, score),
+    for step in (lambda: restarts(life, score, argument("restarts", 5)), lambda: leaves(life, score), lambda: reloads(life, score),
                  lambda: tls(life, score), lambda: documented(life, score), lambda: proxied(life, score), lambda: self_signed(folder, score),
                  lambda: activation(folder, score), lambda: faults(folder, score)):
         step()
         print(f"   {time.monotonic() - began:.1f} s", flush=True)
-    life.gateway.environment["PORT77_DRAIN_SECONDS"] = "0"
     score.check("both end with code 0", life.stop() == (0, 0))
     score.close()
 
