@@ -14,12 +14,12 @@ package enum HoldEffect: String, Sendable {
 extension JobDesk {
     /// Cancels a job where it is; the host is asked by the engine when it must be.
     /// - Throws: `DeskError.lacks` when the host has the job and cannot cancel, `StoreError`.
-    package func cancel(_ id: JobID) async throws -> (job: Job, effect: CancelEffect) {
+    package func cancel(_ id: JobID, by principal: Principal? = nil) async throws -> (job: Job, effect: CancelEffect) {
         guard let before = try await store.job(id) else { throw StoreError.noSuchJob(id) }
         if before.state.isFinal { return (before, Self.effect(ofCanceling: before)) }
         if before.state.isAtHost, before.cancelRequestedAt == nil { try need(.cancel, "cancel", before.host) }
         do throws(StoreError) {
-            let job = try await store.commit(JobChange(.cancel, of: id, at: clock.now()))
+            let job = try await commit(.cancel, before, by: principal, "job.cancel")
             return (job, job.cancelEffect ?? .requestedAtHost)
         } catch {
             // It ended between the look and the commit.
@@ -35,39 +35,56 @@ extension JobDesk {
 
     /// Keeps a job from being sent, or, when the host has it, from being run.
     /// - Throws: `DeskError`, `StoreError`.
-    package func hold(_ id: JobID) async throws -> (job: Job, effect: HoldEffect) {
+    package func hold(_ id: JobID, by principal: Principal? = nil) async throws -> (job: Job, effect: HoldEffect) {
         guard let before = try await store.job(id) else { throw StoreError.noSuchJob(id) }
         if before.state == .held { return (before, .nothing) }
         if before.state == .submitted {
             try await ask(before) { (station, number) throws(StationError) in try await station.hold(number) }
-            return (try await note(.heldAtHost, id), .heldAtHost)
+            return (try await note(.heldAtHost, before, by: principal, "job.hold"), .heldAtHost)
         }
-        return (try await store.commit(JobChange(.hold, of: id, at: clock.now())), .held)
+        return (try await commit(.hold, before, by: principal, "job.hold"), .held)
     }
 
     /// - Throws: `DeskError`, `StoreError`.
-    package func release(_ id: JobID) async throws -> (job: Job, effect: HoldEffect) {
+    package func release(_ id: JobID, by principal: Principal? = nil) async throws -> (job: Job, effect: HoldEffect) {
         guard let before = try await store.job(id) else { throw StoreError.noSuchJob(id) }
         if before.state == .queued { return (before, .nothing) }
         if before.state == .submitted {
             try await ask(before) { (station, number) throws(StationError) in try await station.release(number) }
-            return (try await note(.releasedAtHost, id), .releasedAtHost)
+            return (try await note(.releasedAtHost, before, by: principal, "job.release"), .releasedAtHost)
         }
-        return (try await store.commit(JobChange(.release, of: id, at: clock.now())), .released)
+        return (try await commit(.release, before, by: principal, "job.release"), .released)
+    }
+
+    /// - Parameters:
+    ///   - principal: nil: nobody's doing, so that the audit log does not have it.
+    ///   - deed: what the audit log calls it.
+    private func commit(
+        _ action: JobAction, _ job: Job, by principal: Principal?, _ deed: String
+    ) async throws(StoreError) -> Job {
+        let now = clock.now()
+        let audit = principal.map {
+            AuditEntry(at: now, by: $0, owner: job.owner, action: deed, subject: job.id.description)
+        }
+        return try await store.commit(JobChange(action, of: job.id, at: now, audit: audit))
     }
 
     /// The host did it; a job that has moved on meanwhile needs no note of it.
-    private func note(_ action: JobAction, _ id: JobID) async throws(StoreError) -> Job {
+    private func note(
+        _ action: JobAction, _ job: Job, by principal: Principal?, _ deed: String
+    ) async throws(StoreError) -> Job {
         do {
-            return try await store.commit(JobChange(action, of: id, at: clock.now()))
+            return try await commit(action, job, by: principal, deed)
         } catch {
-            guard case .conflict = error, let job = try await store.job(id) else { throw error }
+            guard case .conflict = error, let job = try await store.job(job.id) else { throw error }
             return job
         }
     }
 
     /// Settles an uncertain job by the word of somebody who knows; the audit log has it in the same commit.
-    package func resolve(_ id: JobID, _ decision: JobAction.Decision, by actor: Owner) async throws(StoreError) -> Job {
+    package func resolve(
+        _ id: JobID, _ decision: JobAction.Decision, by principal: Principal
+    ) async throws(StoreError) -> Job {
         guard let job = try await store.job(id) else { throw .noSuchJob(id) }
         let now = clock.now()
         let words =
@@ -78,21 +95,31 @@ extension JobDesk {
             }
         return try await store.commit(
             JobChange(
-                .decided(decision, by: actor.description), of: id, at: now,
+                .decided(decision, by: principal.owner.description), of: id, at: now,
                 attempt: .end(evidence: nil),
                 audit: AuditEntry(
-                    at: now, owner: job.owner, actor: actor.description, action: "job.resolve",
-                    subject: id.description, detail: "\(words); before: \(job.reason ?? "no evidence")")))
+                    at: now, by: principal, owner: job.owner, action: "job.resolve", subject: id.description,
+                    detail: "\(words); before: \(job.reason ?? "no evidence")")))
     }
 
     /// Sends nothing more to a host, or again; kept over restarts.
-    package func setDraining(_ isDraining: Bool, _ host: HostProfile, by actor: Owner) async throws(StoreError) {
+    package func setDraining(
+        _ isDraining: Bool, _ host: HostProfile, by principal: Principal
+    ) async throws(StoreError) {
         try await store.setDraining(
             isDraining, of: host.id,
             audit: AuditEntry(
-                at: clock.now(), owner: actor, actor: actor.description,
-                action: isDraining ? "host.drain" : "host.resume", subject: host.id.description))
+                at: clock.now(), by: principal, action: isDraining ? "host.drain" : "host.resume",
+                subject: host.id.description))
         if isDraining { host.pool.drain() } else { host.pool.resume() }
+    }
+
+    /// Lets a host that refused be called again.
+    package func retry(_ host: HostProfile, by principal: Principal) async throws(StoreError) {
+        try await store.setRefusal(nil, of: host.id)
+        try await store.record(
+            AuditEntry(at: clock.now(), by: principal, action: "host.retry", subject: host.id.description))
+        host.pool.operatorActed()
     }
 
     // MARK: asking the host

@@ -41,14 +41,18 @@ package final class JobDesk: Sendable {
 
     /// The host a request means: the named one, or the only one.
     package func host(named name: String?) throws(DeskError) -> HostProfile {
-        let hosts = hosts
+        try Self.host(named: name, of: hosts)
+    }
+
+    /// - Parameter hosts: those that the one who asks may know.
+    package static func host(named name: String?, of hosts: [HostProfile]) throws(DeskError) -> HostProfile {
         guard let name else {
             guard hosts.count == 1, let only = hosts.first else {
                 throw .hostMissing(known: hosts.map(\.id.description))
             }
             return only
         }
-        guard let id = HostID(name), let host = hosts.first(where: { $0.id == id }) else {
+        guard let host = hosts.first(where: { $0.id.description == name }) else {
             throw .unknownHost(name, known: hosts.map(\.id.description))
         }
         return host
@@ -79,6 +83,9 @@ package final class JobDesk: Sendable {
         submission.submittedDeck = deck.original
         submission.hostLimits = host.limits
         submission.ownerLimits = ownerLimits
+        submission.audit = options.principal.map {
+            AuditEntry(at: job.createdAt, by: $0, action: "job.submit", subject: job.id.description, detail: host.id.description)
+        }
         return submission
     }
 
@@ -161,6 +168,8 @@ package struct SubmitOptions: Sendable {
     package var uncertainPolicy: Job.UncertainPolicy?
     package var notify: [Submission.NotifyRequest] = []
     package var idempotencyKey: Key?
+    /// Whose submission the audit log has; nil where nobody is asked who he is.
+    package var principal: Principal?
 
     package init(owner: Owner) { self.owner = owner }
 }

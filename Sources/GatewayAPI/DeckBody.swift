@@ -50,7 +50,7 @@ struct DeckBody {
 
     private mutating func takeDeck(_ body: RequestBody) async throws -> Taken {
         let type = request.contentType ?? ""
-        let host = try gateway.desk.host(named: fields.host)
+        let host = try gateway.host(named: fields.host, for: caller)
         try checkCharset()
         if let length = body.length, length > host.mostDeckOctets {
             throw DeckIntake.Failure.tooLarge(limit: host.mostDeckOctets)
@@ -199,7 +199,7 @@ private struct FormDeck {
     mutating func begin(_ fields: SubmitFields) async throws {
         guard !isThere else { throw Problem(.invalidField, "The form has two decks; one request is one job.") }
         isThere = true
-        if fields.host != nil || gateway.desk.hosts.count == 1 { try await open(fields) }
+        if fields.host != nil || gateway.hosts(for: caller).count == 1 { try await open(fields) }
     }
 
     private func options(_ fields: SubmitFields) -> DeckOptions {
@@ -208,7 +208,7 @@ private struct FormDeck {
     }
 
     private mutating func open(_ fields: SubmitFields) async throws {
-        let host = try gateway.desk.host(named: fields.host)
+        let host = try gateway.host(named: fields.host, for: caller)
         self.host = host
         options = options(fields)
         intake = try gateway.desk.intake(for: host, options: options)
@@ -235,7 +235,7 @@ private struct FormDeck {
         }
         if intake == nil { try await open(fields) }
         guard let intake, let host else { throw Problem(.internalError, "The deck was not taken.") }
-        let named = try gateway.desk.host(named: fields.host)
+        let named = try gateway.host(named: fields.host, for: caller)
         var last = options(fields)
         // The name goes into the deck only as a symbol.
         if host.decks == DeckCustoms(controlCards: host.decks.controlCards) { last.name = options.name }

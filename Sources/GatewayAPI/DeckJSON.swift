@@ -37,7 +37,7 @@ extension DeckBody {
         }
         let parts = try fields.takeMembers(members)
         try checkOptions()
-        let host = try gateway.desk.host(named: fields.host)
+        let host = try gateway.host(named: fields.host, for: caller)
         let options = deckOptions()
         guard fields.hasParts else {
             let decks = try await take(parts[0].deck, for: host, options).map { BatchPart(deck: $0) }

@@ -75,7 +75,7 @@ extension Gateway {
         } catch let found as DeckFaults {
             answer.found = found
         }
-        if answer.host == nil { answer.host = try? desk.host(named: reader.fields.host) }
+        if answer.host == nil { answer.host = try? host(named: reader.fields.host, for: caller) }
         var headers: Fields = ["Cache-Control": "no-store", "Vary": "Accept, Prefer"]
         if request.preferences.isStrict { headers.add("Preference-Applied", "handling=strict") }
         guard type == MediaTypes.text else { return .json(answer.json, fields: headers) }

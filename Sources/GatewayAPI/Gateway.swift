@@ -52,6 +52,9 @@ package final class Gateway: Sendable {
         desk.watch.wakeAll()
     }
 
+    /// Where the keys are asked.
+    package var keyDoor: Door? { settings.door }
+
     var isLeaving: Bool { leaving.load(ordering: .acquiring) }
     var isDraining: Bool { draining.load(ordering: .acquiring) }
 
@@ -67,6 +70,9 @@ package final class Gateway: Sendable {
         addWebhookRoutes(to: &router)
         addSystemRoutes(to: &router)
         addStorageRoutes(to: &router)
+        addAuditRoutes(to: &router)
+        addKeyRoutes(to: &router)
+        addMeRoutes(to: &router)
         return router
     }
 }

@@ -33,6 +33,10 @@ package struct GatewaySettings: Sendable {
 
     /// Says whose request it is; throws a `Problem` to refuse it.
     package var identify: @Sendable (Request) throws -> Caller = { _ in .local }
+    /// Where keys are made and revoked; nil: there are none.
+    package var door: Door?
+    /// How long an ended job is kept, and its idempotency key with it; nil: until it is purged.
+    package var jobLife: Duration?
     /// `/metrics` is served to whom nobody knows.
     package var hasOpenMetrics = false
     /// Throws when a webhook may not go to this URL; what it throws is told to the client.

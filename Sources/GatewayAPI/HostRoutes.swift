@@ -8,29 +8,28 @@ import Wire
 extension Gateway {
     func addHostRoutes(to router: inout Router) {
         router.route(.get, "/v1/hosts", "listHosts") { [self] request, _ in
-            _ = try caller(of: request, for: .hostsRead)
+            let caller = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
             let counts = try await desk.store.jobCounts()
             var json = JSONWriter(capacity: 64 + desk.hosts.count * 1024)
             json.beginObject()
             json.key("items")
             json.beginArray()
-            for host in desk.hosts { write(host, counts, to: &json) }
+            for host in desk.hosts where caller.maySee(host.id) { write(host, counts, to: &json) }
             json.endArray()
             json.endObject()
             return .json(json.bytes, fields: ["Cache-Control": "no-store"])
         }
         router.route(.get, "/v1/hosts/{id}", "getHost") { [self] request, _ in
-            _ = try caller(of: request, for: .hostsRead)
+            let caller = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
-            return try await show(try host(request), status: 200)
+            return try await show(try host(request, caller), status: 200)
         }
         router.route(.post, "/v1/hosts/{id}/retry", "retryHost") { [self] request, _ in
-            _ = try caller(of: request, for: .hostsCommand)
+            let caller = try caller(of: request, for: .hostsCommand)
             _ = try QueryReader(request)
-            let host = try host(request)
-            try await desk.store.setRefusal(nil, of: host.id)
-            host.pool.operatorActed()
+            let host = try host(request, caller)
+            try await desk.retry(host, by: caller.principal)
             return try await show(host, status: 202)
         }
         router.route(.post, "/v1/hosts/{id}/drain", "drainHost") { [self] request, _ in
@@ -44,14 +43,14 @@ extension Gateway {
     private func setDraining(_ isDraining: Bool, _ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .hostsCommand)
         _ = try QueryReader(request)
-        let host = try host(request)
-        try await desk.setDraining(isDraining, host, by: caller.owner)
+        let host = try host(request, caller)
+        try await desk.setDraining(isDraining, host, by: caller.principal)
         return try await show(host, status: 200)
     }
 
-    private func host(_ request: Request) throws(Problem) -> HostProfile {
+    private func host(_ request: Request, _ caller: Caller) throws(Problem) -> HostProfile {
         let text = request.parameter("id") ?? ""
-        guard let host = HostID(text).flatMap({ desk.host($0) }) else {
+        guard let host = HostID(text).flatMap({ desk.host($0) }), caller.maySee(host.id) else {
             throw Problem(.notFound, "There is no host \"\(text.prefix(64))\".")
         }
         return host

@@ -16,10 +16,10 @@ extension Gateway {
         router.add(.get, "/v1/jobs/{id}", name: "getJob", .deciding { [self] in try getJob($0) })
         router.route(.post, "/v1/jobs/{id}/cancel", "cancelJob") { [self] request, _ in try await cancel(request) }
         router.route(.post, "/v1/jobs/{id}/hold", "holdJob") { [self] request, _ in
-            try await change(request) { try await desk.hold($0.id) }
+            try await change(request) { try await desk.hold($0.id, by: $1) }
         }
         router.route(.post, "/v1/jobs/{id}/release", "releaseJob") { [self] request, _ in
-            try await change(request) { try await desk.release($0.id) }
+            try await change(request) { try await desk.release($0.id, by: $1) }
         }
     }
 
@@ -108,19 +108,19 @@ extension Gateway {
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         try checkMatch(request, job)
-        let (after, effect) = try await desk.cancel(job.id)
+        let (after, effect) = try await desk.cancel(job.id, by: caller.principal)
         let isUnderWay = effect == .requestedAtHost && !after.state.isFinal
         return try await actionAnswer(after, effect.rawValue, status: isUnderWay ? 202 : 200)
     }
 
-    private func change(_ request: Request, _ act: (Job) async throws -> (job: Job, effect: HoldEffect)) async throws
-        -> Response
-    {
+    private func change(
+        _ request: Request, _ act: (Job, Principal) async throws -> (job: Job, effect: HoldEffect)
+    ) async throws -> Response {
         let caller = try caller(of: request, for: .jobsCancel)
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         try checkMatch(request, job)
-        let (after, effect) = try await act(job)
+        let (after, effect) = try await act(job, caller.principal)
         return try await actionAnswer(after, effect.rawValue, status: 200)
     }
 

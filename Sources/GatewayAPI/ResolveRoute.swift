@@ -32,7 +32,7 @@ extension Gateway {
             problem.retryable = false
             throw problem
         }
-        let after = try await desk.resolve(job.id, decision, by: caller.owner)
+        let after = try await desk.resolve(job.id, decision, by: caller.principal)
         return try await actionAnswer(after, decision.effect, status: 200)
     }
 

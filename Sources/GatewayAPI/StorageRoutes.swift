@@ -11,72 +11,18 @@ extension Gateway {
             _ = try QueryReader(request)
             let job = try await job(request, caller)
             try checkMatch(request, job)
-            _ = try await desk.purge(job, by: caller.owner)
+            _ = try await desk.purge(job, by: caller.principal)
             return .empty(204, fields: ["Cache-Control": "no-store"])
         }
-        router.route(.get, "/v1/audit", "listAudit") { [self] request, _ in try await listAudit(request) }
         router.route(.get, "/v1/storage", "getStorage") { [self] request, _ in try await storage(request) }
     }
 
     /// Why a job cannot be found: it was purged, or it never was, or it is another owner's.
     func absence(of id: JobID, _ caller: Caller) async throws -> Problem {
         guard let event = try await desk.store.lastEvent(of: id), event.type == EventBody.type(entering: .purged),
-            let data = try? JSONValue(parsing: event.body)["data"], data["owner"]?.string == caller.owner.description
+            let data = try? JSONValue(parsing: event.body)["data"], data["owner"]?.string == caller.owner.description || caller.seesAllOwners
         else { return Self.noSuchJob(id.description) }
         return Problem(.purged, "The job \(id) was purged at \(event.at.rfc3339).")
-    }
-
-    // MARK: audit
-
-    private func listAudit(_ request: Request) async throws -> Response {
-        let caller = try caller(of: request, for: .admin)
-        let query = try QueryReader(request, names: ["subject", "limit", "cursor"])
-        let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
-        let subject = query["subject"]
-        let filters = "audit\nsubject=\(subject ?? "")\nowner=\(caller.owner)"
-        let now = desk.clock.now()
-        var before: Int64?
-        if let text = query["cursor"] {
-            let cursor = try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now)
-            before = Int64(truncatingIfNeeded: cursor.last.bits)
-        }
-        let found = try await desk.store.audit(
-            AuditQuery(before: before, limit: limit + 1, owner: caller.owner, subject: subject))
-        var json = JSONWriter(capacity: 64 + found.count * 200)
-        json.beginObject()
-        json.key("items")
-        json.beginArray()
-        for record in found.prefix(limit) { Self.write(record, to: &json) }
-        json.endArray()
-        if found.count > limit, let last = found.prefix(limit).last {
-            let cursor = Cursor(
-                last: JobID(bits: UInt128(truncatingIfNeeded: last.number)),
-                expires: now.advanced(by: settings.cursorLife))
-            json.key("next_cursor")
-            json.string(cursor.text(filters: filters, secret: settings.cursorSecret))
-        }
-        json.endObject()
-        return .json(json.bytes, fields: ["Cache-Control": "no-store"])
-    }
-
-    private static func write(_ record: AuditRecord, to json: inout JSONWriter) {
-        let entry = record.entry
-        json.beginObject()
-        json.key("number")
-        json.int(record.number)
-        json.key("at")
-        json.string(entry.at.rfc3339)
-        json.key("actor")
-        json.string(entry.actor)
-        json.key("action")
-        json.string(entry.action)
-        json.key("subject")
-        json.string(entry.subject)
-        if let detail = entry.detail {
-            json.key("detail")
-            json.string(detail)
-        }
-        json.endObject()
     }
 
     // MARK: the store

@@ -65,7 +65,9 @@ extension Gateway {
 
     /// Refuses before the deck is read what is refused for certain: without a key, which may belong to a job that is there already.
     private func checkRoom(for caller: Caller, _ fields: SubmitFields, _ body: RequestBody) throws {
-        guard fields.host != nil || desk.hosts.count == 1, let host = try? desk.host(named: fields.host) else { return }
+        guard fields.host != nil || hosts(for: caller).count == 1,
+            let host = try? host(named: fields.host, for: caller)
+        else { return }
         if host.requiresKey { return }
         try desk.checkRoom(for: caller.owner, on: host, octets: body.length ?? 0)
     }

@@ -128,7 +128,14 @@ struct SubmitFields {
             Job.UncertainPolicy(rawValue: $0)
         }
         _ = deckOptions(for: caller, isStrict: false, isDryRun: false)
-        options.labels = labels.sorted { $0.key < $1.key }
+        if caller.isIdentified { options.principal = caller.principal }
+        for label in caller.labels where !labels.contains(label) {
+            if labels.contains(where: { $0.key == label.key }) {
+                fault("label.\(label.key)", "with these credentials it can be \"\(label.value)\" only.", .query)
+            }
+            options.labels.append(label)
+        }
+        options.labels = (options.labels + labels).sorted { $0.key < $1.key }
         if labels.count > settings.mostLabels { fault("labels", "at most \(settings.mostLabels).", .json) }
         let requests = notify.requests
         if requests.count > settings.mostNotifyURLs {

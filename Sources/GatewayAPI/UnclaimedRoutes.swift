@@ -52,8 +52,7 @@ extension Gateway {
     ) -> AuditEntry {
         let name = stream.name?.description ?? "no name"
         return AuditEntry(
-            at: desk.clock.now(), owner: caller.owner, actor: caller.owner.description, action: action,
-            subject: subject,
+            at: desk.clock.now(), by: caller.principal, action: action, subject: subject,
             detail:
                 "output \(stream.number) of \(name) from \(stream.host), \(stream.octets) octets, \(stream.hash.hex)")
     }

@@ -16,8 +16,12 @@ package struct AuditEntry: Equatable, Sendable {
     package var at: Timestamp
     /// Who may read it: the owner of the subject, or of the caller when the subject belongs to nobody (a host).
     package var owner: Owner
-    /// Who did it: an owner, a key, `policy`.
+    /// Who did it: `key:ID`, an owner, `policy`.
     package var actor: String
+    /// Whose key it was.
+    package var actorOwner: Owner?
+    /// Where it was asked from.
+    package var address: String?
     /// What was done, in the imperative: `job.resolve`, `job.purge`, `host.drain`.
     package var action: String
     /// What it was done to: a job ID, a host, an endpoint.
@@ -26,14 +30,27 @@ package struct AuditEntry: Equatable, Sendable {
     package var detail: String?
 
     package init(
-        at: Timestamp, owner: Owner, actor: String, action: String, subject: String, detail: String? = nil
+        at: Timestamp, owner: Owner, actor: String, actorOwner: Owner? = nil, address: String? = nil, action: String,
+        subject: String, detail: String? = nil
     ) {
         self.at = at
         self.owner = owner
         self.actor = actor
+        self.actorOwner = actorOwner
+        self.address = address
         self.action = action
         self.subject = subject
         self.detail = detail
+    }
+
+    /// - Parameter owner: of the subject; the one who does it where the subject is nobody's.
+    package init(
+        at: Timestamp, by principal: Principal, owner: Owner? = nil, action: String, subject: String,
+        detail: String? = nil
+    ) {
+        self.init(
+            at: at, owner: owner ?? principal.owner, actor: principal.name, actorOwner: principal.owner,
+            address: principal.address, action: action, subject: subject, detail: detail)
     }
 }
 
@@ -52,11 +69,17 @@ package struct AuditQuery: Equatable, Sendable {
     /// Records with a number below this one: the key of the keyset.
     package var before: Int64?
     package var limit: Int
-    package var owner: Owner
+    /// Of what this owner has; nil: of everybody.
+    package var owner: Owner?
+    package var actor: String?
+    package var action: String?
     /// Of one subject only.
     package var subject: String?
+    /// Both ends included.
+    package var since: Timestamp?
+    package var until: Timestamp?
 
-    package init(before: Int64? = nil, limit: Int = 50, owner: Owner, subject: String? = nil) {
+    package init(before: Int64? = nil, limit: Int = 50, owner: Owner? = nil, subject: String? = nil) {
         self.before = before
         self.limit = limit
         self.owner = owner

@@ -4,7 +4,9 @@ package import Jobs
 ///
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
-package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore, BatchStore {
+package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore, BatchStore,
+    KeyStore
+{
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
     /// An idempotency key that is already bound answers `.replayed` or `.keyReused` and writes nothing; two at the same
@@ -188,6 +190,8 @@ package struct Submission: Sendable {
     package var submittedDeck: SubmittedDeck?
     package var notify: [NotifyRequest]
     package var idempotency: Idempotency?
+    /// Written when the job is made, not for a repeat.
+    package var audit: AuditEntry?
     /// What may wait for its host, and what may wait of its owner.
     package var hostLimits = BacklogLimits()
     package var ownerLimits = BacklogLimits()

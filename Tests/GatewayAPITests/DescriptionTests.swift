@@ -130,7 +130,9 @@ struct DescriptionTests {
             _ = try await rig.call("POST", "/v1/jobs/nope/\(action)", body: [UInt8](repeating: 0x20, count: 70_000))
         }
         for path in [
-            "/v1/jobs", "/v1/events", "/v1/hosts", "/v1/hosts/demo", "/v1/hosts/no", "/livez", "/readyz", "/metrics",
+            "/v1/jobs", "/v1/events", "/v1/hosts", "/v1/hosts/demo", "/v1/hosts/no", "/v1/audit", "/v1/keys",
+            "/v1/keys/Yd7aQ0bX",
+            "/v1/me", "/v1/usage", "/livez", "/readyz", "/metrics",
             "/", "/openapi.json", "/assets/app.js", "/assets/no", "/problems/internal", "/problems/no",
         ] {
             for accept in ["*/*", "text/plain", "text/html", "image/png"] {

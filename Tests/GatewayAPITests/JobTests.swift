@@ -55,7 +55,7 @@ struct JobTests {
     }
 
     @Test func `another owner's job is not there`() async throws {
-        let rig = try Rig()
+        let rig = try Rig { $0.identify = { _ in Caller(owner: .local) } }
         let stranger = try #require(Owner("stranger"))
         let job = try await rig.submit(owner: stranger)
         for target in ["", "/output", "/outputs", "/outputs/1", "/deck", "/events", "/deliveries"] {

@@ -69,7 +69,7 @@ struct ResolveTests {
     }
 
     @Test func `another owner's job is not there to be resolved`() async throws {
-        let rig = try Rig()
+        let rig = try Rig { $0.identify = { _ in Caller(owner: .local) } }
         let job = try await rig.submit(owner: try #require(Owner("other")))
         #expect(try await resolve(rig, job.id, #"{"action":"resend"}"#).status == 404)
         #expect(try await rig.call("GET", "/v1/jobs/\(job.id)/attempts").status == 404)

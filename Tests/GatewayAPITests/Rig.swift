@@ -26,6 +26,7 @@ final class Rig: Sendable {
     init(
         hosts: [String] = ["demo"], limits: BacklogLimits = BacklogLimits(),
         ownerLimits: BacklogLimits = BacklogLimits(), requiresKey: Bool = false, decks: DeckCustoms = DeckCustoms(),
+        keysAt clock: WallClock? = nil,
         settings change: (inout GatewaySettings) -> Void = { _ in }
     ) throws {
         folder = NSTemporaryDirectory() + "port77-api-\(UUID().uuidString)"
@@ -38,6 +39,11 @@ final class Rig: Sendable {
         settings.assets = Assets(folder: Self.root + "/public")
         settings.openAPI = Array("{\"openapi\":\"3.1.0\"}".utf8)
         settings.version = "test"
+        if let clock {
+            let door = Door(store: store, pepper: KeyPepper(secret: [1, 2, 3]), clock: clock)
+            settings.door = door
+            settings.identify = { try door.caller(of: $0) }
+        }
         change(&settings)
         gateway = Gateway(desk: desk, settings: settings)
         router = gateway.router

@@ -1,3 +1,4 @@
+import Engine
 package import HTTPCore
 package import Jobs
 package import Lines
@@ -6,6 +7,8 @@ package import Lines
 package struct Caller: Sendable {
     package var owner: Owner
     package var scopes: Scopes
+    /// By a key, token or certificate.
+    package var isIdentified: Bool { actor != owner.description }
     /// Hosts of which the caller may know; nil: all.
     package var hosts: Set<HostID>?
     /// What the jobs the caller sees carry, and those he hands in get.
@@ -33,6 +36,9 @@ package struct Caller: Sendable {
 
     /// Who runs the gateway, on its own machine, while there are no keys.
     package static let local = Caller(owner: .local, scopes: .all)
+
+    /// As the audit log names him.
+    var principal: Principal { Principal(name: actor, owner: owner, address: peer?.ip.description) }
 
     package func may(_ scope: Scope) -> Bool { scopes.grants(scope) }
 
@@ -73,6 +79,18 @@ extension Gateway {
         let caller = try settings.identify(request)
         guard let scope else { return caller }
         return try caller.asking(for: scope)
+    }
+}
+
+extension Gateway {
+    /// Of which the caller may know.
+    func hosts(for caller: Caller) -> [HostProfile] {
+        caller.hosts == nil ? desk.hosts : desk.hosts.filter { caller.maySee($0.id) }
+    }
+
+    /// The host a submission means: the named one, or the only one the caller may know.
+    func host(named name: String?, for caller: Caller) throws(DeskError) -> HostProfile {
+        try JobDesk.host(named: name, of: hosts(for: caller))
     }
 }
 

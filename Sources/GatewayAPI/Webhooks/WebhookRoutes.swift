@@ -75,8 +75,7 @@ extension Gateway {
 
     func audit(_ caller: Caller, _ action: String, _ subject: String, _ detail: String? = nil) -> AuditEntry {
         AuditEntry(
-            at: desk.clock.now(), owner: caller.owner, actor: caller.owner.description, action: action,
-            subject: subject, detail: detail)
+            at: desk.clock.now(), by: caller.principal, action: action, subject: subject, detail: detail)
     }
 
     // MARK: one endpoint

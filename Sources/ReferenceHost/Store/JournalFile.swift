@@ -1,4 +1,5 @@
 import Glibc
+import Wire
 import Synchronization
 
 /// The journal: records one after the other, each with its length and a sum, so that a torn end is seen.
@@ -161,19 +162,5 @@ final class JournalFile: Sendable {
         guard directory >= 0 else { return }
         fsync(directory)
         Glibc.close(directory)
-    }
-}
-
-/// The sum of IEEE 802.3.
-enum CRC32 {
-    private static let table: [UInt32] = (0..<256).map { index in
-        (0..<8).reduce(UInt32(index)) { sum, _ in sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-    }
-
-    static func of(_ octets: ArraySlice<UInt8>) -> UInt32 {
-        let table = table
-        var sum: UInt32 = 0xFFFF_FFFF
-        for octet in octets { sum = sum >> 8 ^ table[Int((sum ^ UInt32(octet)) & 0xFF)] }
-        return ~sum
     }
 }

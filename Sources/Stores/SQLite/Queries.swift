@@ -113,6 +113,6 @@ enum Queries {
         "deliveryAttempts": deliveryAttempts, "recordDelivery": recordDelivery, "recordExtra": recordExtra,
         "deliveryState": deliveryState,
         "timedOut": timedOut, "jobWithNumber": jobWithNumber,
-        "audit": audit, "auditOfSubject": auditOfSubject,
+        "audit": audit(["row < ?"]), "auditOfSubject": audit(["row < ?", "subject = ?"]), "key": key,
     ].merging(ofEndpoints) { $1 }
 }

@@ -15,18 +15,22 @@ extension SQLiteStore {
     }
 
     package func audit(_ query: AuditQuery) async throws(StoreError) -> [AuditRecord] {
-        let before = SQLValue.int(query.before ?? .max)
-        let limit = SQLValue.int(max(0, query.limit))
-        return try await read { connection in
-            if let subject = query.subject {
-                return try connection.rows(
-                    Queries.auditOfSubject, [.text(query.owner.description), .text(subject), before, limit]
-                ) { try AuditRecord($0) }
-            }
-            return try connection.rows(Queries.audit, [.text(query.owner.description), before, limit]) {
-                try AuditRecord($0)
-            }
+        var conditions = ["row < ?"]
+        var values: [SQLValue] = [.int(query.before ?? .max)]
+        func narrow(_ condition: String, _ value: SQLValue?) {
+            guard let value else { return }
+            conditions.append(condition)
+            values.append(value)
         }
+        narrow("subject = ?", query.subject.map { .text($0) })
+        narrow("actor = ?", query.actor.map { .text($0) })
+        narrow("owner = ?", query.owner.map { .text($0.description) })
+        narrow("action = ?", query.action.map { .text($0) })
+        narrow("at >= ?", query.since.map { .time($0) })
+        narrow("at <= ?", query.until.map { .time($0) })
+        let sql = Queries.audit(conditions)
+        let bound = values + [.int(max(0, query.limit))]
+        return try await read { connection in try connection.rows(sql, bound) { try AuditRecord($0) } }
     }
 }
 
@@ -34,23 +38,25 @@ extension WriteTransaction {
     /// Writes an entry with the change that this transaction makes.
     func audit(_ entry: AuditEntry) throws {
         try run(
-            "INSERT INTO audit (at, owner, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            """
+            INSERT INTO audit (at, owner, actor, actor_owner, address, action, subject, detail)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
             [
-                .time(entry.at), .text(entry.owner.description), .text(entry.actor), .text(entry.action),
+                .time(entry.at), .text(entry.owner.description), .text(entry.actor),
+                .optional(entry.actorOwner?.description), .optional(entry.address), .text(entry.action),
                 .text(entry.subject), .optional(entry.detail),
             ])
     }
 }
 
 extension Queries {
-    static let audit = """
-        SELECT row, at, owner, actor, action, subject, detail FROM audit INDEXED BY audit_by_owner
-        WHERE owner = ? AND row < ? ORDER BY row DESC LIMIT ?
+    static func audit(_ conditions: [String]) -> String {
         """
-    static let auditOfSubject = """
-        SELECT row, at, owner, actor, action, subject, detail FROM audit INDEXED BY audit_by_subject
-        WHERE owner = ? AND subject = ? AND row < ? ORDER BY row DESC LIMIT ?
+        SELECT row, at, owner, actor, actor_owner, address, action, subject, detail FROM audit
+        WHERE \(conditions.joined(separator: " AND ")) ORDER BY row DESC LIMIT ?
         """
+    }
 }
 
 extension AuditRecord {
@@ -59,6 +65,7 @@ extension AuditRecord {
             number: row.int64(0),
             entry: AuditEntry(
                 at: row.time(1), owner: try row.require(Owner(row.text(2)), "an owner"), actor: row.text(3),
-                action: row.text(4), subject: row.text(5), detail: row.optionalText(6)))
+                actorOwner: row.optionalText(4).flatMap { Owner($0) }, address: row.optionalText(5),
+                action: row.text(6), subject: row.text(7), detail: row.optionalText(8)))
     }
 }

@@ -76,6 +76,7 @@ extension WriteTransaction {
             #endif
         }
         for request in submission.notify { try insertEndpoint(request, of: stored) }
+        if let entry = submission.audit { try audit(entry) }
         try appendEvent(of: stored, previous: nil, files: [])
     }
 

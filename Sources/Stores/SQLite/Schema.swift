@@ -14,6 +14,7 @@ enum Schema {
         migrator.registerMigration("retention") { try $0.execute(sql: retention) }
         migrator.registerMigration("flow") { try $0.execute(sql: flow) }
         migrator.registerMigration("batches") { try $0.execute(sql: batches) }
+        migrator.registerMigration("keys") { try $0.execute(sql: keys) }
         return migrator
     }()
 

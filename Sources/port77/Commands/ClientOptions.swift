@@ -9,6 +9,9 @@ struct ClientOptions: ParsableArguments {
         help: "The gateway's URL, or unix:/PATH. (default: $PORT77_URL or http://127.0.0.1:8077)")
     var gateway: String?
 
+    @Option(help: "The API key; better in $PORT77_KEY or the file ~/.config/port77/key, where `ps` does not show it.")
+    var key: String?
+
     @Option(
         help:
             "PEM file with the authorities to trust for https, or the gateway's own certificate. (default: $PORT77_CA_FILE)"
@@ -35,12 +38,20 @@ struct ClientOptions: ParsableArguments {
             socket = String(base.dropFirst(5))
             base = "http://localhost"
         }
-        var client = GatewayClient(base: base, key: environment["PORT77_KEY"])
+        var client = GatewayClient(base: base, key: key ?? environment["PORT77_KEY"] ?? Self.storedKey(environment))
         client.unixSocket = socket
         client.authorities = caFile ?? environment["PORT77_CA_FILE"]
         client.certificate = clientCertificate
         client.certificateKey = clientKey
         return client
+    }
+
+    /// The first line of `$XDG_CONFIG_HOME/port77/key`.
+    private static func storedKey(_ environment: [String: String]) -> String? {
+        let home = environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { $0 + "/.config" }
+        guard let home, let octets = readSmallFile("\(home)/port77/key") else { return nil }
+        let line = String(decoding: octets, as: UTF8.self).prefix { !$0.isNewline }
+        return line.isEmpty ? nil : String(line)
     }
 
     /// - Returns: the answer when it is a success; otherwise prints the problem and ends with code 2.

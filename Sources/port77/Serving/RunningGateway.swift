@@ -33,12 +33,12 @@ final class RunningGateway: Sendable {
     private let gateway: Gateway
     private let server: Server
     private let announcement = Locked<(isOver: Bool, pause: Task<Void, Never>?)>((false, nil))
+    private let door: Door
 
     /// Opens the store, recovers, and begins to accept. Blocks for as long as that takes.
     init(_ configuration: Configuration, environment: [String: String], log: Logger) async throws {
         self.log = log
         let spots = try ListenRules.spots(configuration.listen, PassedSockets(environment: environment))
-        try ListenRules.check(spots.map(\.place), configuration.tls, hasKeys: false)
         tls = try configuration.tls.map { try TLSServerSettings($0.files) }
         for warning in configuration.warnings + configuration.hints {
             log.warning("a fault of the configuration", metadata: ["fault": "\(warning)"])
@@ -81,7 +81,15 @@ final class RunningGateway: Sendable {
             for change in changes { if let endpoint = change.endpoint { deliveries.endpointChanged(endpoint) } }
         }
 
+        let door = Door(store: store, pepper: KeyPepper(secret: secret.octets))
+        try await door.refresh()
+        self.door = door
+        try ListenRules.check(spots.map(\.place), configuration.tls, hasKeys: door.hasKeys)
+
         var settings = GatewaySettings()
+        settings.door = door
+        settings.identify = { try door.caller(of: $0) }
+        settings.jobLife = configuration.retention.ages[.jobs]
         settings.version = Version.text
         settings.cursorSecret = secret.octets
         settings.checkNotify = { url in
@@ -130,6 +138,11 @@ final class RunningGateway: Sendable {
     func run() async {
         await withDiscardingTaskGroup { group in
             if let tls { group.addTask { await CertificateWatch(tls: tls, log: self.log).run() } }
+            group.addTask {
+                await self.door.follow { [log = self.log] in
+                    log.error("the keys cannot be read; those known stay", metadata: ["error": "\($0)"])
+                }
+            }
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.engine.run() }
                 group.addTask { await self.deliveries.run() }
