@@ -20,7 +20,8 @@ extension Gateway {
     /// Why a job cannot be found: it was purged, or it never was, or it is another owner's.
     func absence(of id: JobID, _ caller: Caller) async throws -> Problem {
         guard let event = try await desk.store.lastEvent(of: id), event.type == EventBody.type(entering: .purged),
-            let data = try? JSONValue(parsing: event.body)["data"], data["owner"]?.string == caller.owner.description || caller.seesAllOwners
+            let data = try? JSONValue(parsing: event.body)["data"],
+            data["owner"]?.string == caller.owner.description || caller.seesAllOwners
         else { return Self.noSuchJob(id.description) }
         return Problem(.purged, "The job \(id) was purged at \(event.at.rfc3339).")
     }

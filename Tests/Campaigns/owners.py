@@ -241,6 +241,10 @@ for line, word in zip(lines, ('"actor":"key:', '"key":"rje_live_', '"state":"act
 table = subprocess.run([PORT77, "list", "--gateway", f"http://127.0.0.1:{ground.gateway.port}"], capture_output=True, text=True, timeout=30,
                        env=dict(os.environ, PORT77_KEY=alice))
 score.check("the client commands take the key from PORT77_KEY", table.returncode == 0 and "ALICE" in table.stdout, table)
+with open(os.path.join(folder, "wide.yaml"), "w") as file:
+    file.write(f"listen: 0.0.0.0:0\ndata: {ground.data}\nhosts: []\n")
+checked = subprocess.run([PORT77, "config", "check", os.path.join(folder, "wide.yaml")], capture_output=True, text=True, timeout=30)
+score.check("with keys it may listen there, says config check", "beyond this machine" not in checked.stderr, checked)
 unguarded = subprocess.run([PORT77, "serve", "--data", os.path.join(folder, "bare"), "--listen", "0.0.0.0:0"], capture_output=True,
                            text=True, timeout=30)
 score.check("serve refuses to listen beyond loopback without keys", unguarded.returncode != 0 and "key" in unguarded.stderr, unguarded)

@@ -97,9 +97,12 @@ private func key(_ id: String, _ change: (inout StoredKey) -> Void = { _ in }) -
 
     @Test func `the first key may be made before the first start`() async throws {
         let folder = try TemporaryFolder()
+        #expect(!KeyFile.hasKeys(folder: folder.path + "/new"))
         let file = try await KeyFile(folder: folder.path + "/new")
+        #expect(!KeyFile.hasKeys(folder: folder.path + "/new"))
         try await file.addKey(key("a"), audit: entry)
         file.close()
+        #expect(KeyFile.hasKeys(folder: folder.path + "/new"))
         let store = try SQLiteStore(folder: folder.path + "/new")
         #expect(try await store.keys() == [key("a")])
         await store.close()

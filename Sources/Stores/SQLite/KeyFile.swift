@@ -50,6 +50,14 @@ package final class KeyFile: KeyStore {
         }
     }
 
+    /// Whether a data folder has keys, good ones or not; makes nothing.
+    package static func hasKeys(folder: String) -> Bool {
+        let path = folder + "/port77.db"
+        guard (try? isReady(path)) == true, let queue = try? open(path) else { return false }
+        defer { try? queue.close() }
+        return (try? queue.read { try !SQLConnection(database: $0).keys().isEmpty }) ?? false
+    }
+
     package func close() { try? queue.close() }
 
     private func read<Value>(_ body: (SQLConnection) throws -> Value) throws(StoreError) -> Value {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import Stores
 import Lines
 
 struct Config: ParsableCommand {
@@ -23,7 +24,9 @@ struct Config: ParsableCommand {
                 let places = configuration.listen.compactMap { listen -> ListenPlace? in
                     if case .place(let place) = listen.spot { place } else { nil }
                 }
-                try ListenRules.check(places.filter { !$0.isInherited }, configuration.tls, hasKeys: false)
+                try ListenRules.check(
+                    places.filter { !$0.isInherited }, configuration.tls,
+                    hasKeys: KeyFile.hasKeys(folder: configuration.data))
             } catch {
                 faults.append("\(error)")
             }

@@ -75,6 +75,7 @@ enum ListenRules {
             line: 0, column: 0,
             words:
                 "listen: \(open) is beyond this machine, and nothing says who may come: make a key first (port77 keys create), "
-                + "set tls: with client_certificates: required, or listen on 127.0.0.1 behind a reverse proxy that checks who calls")
+                + "set tls: with client_certificates: required, or listen on 127.0.0.1 behind a reverse proxy that checks who calls"
+        )
     }
 }
