@@ -17,7 +17,7 @@ from ground import PORT77, Client, Ground, Score
 
 CLIENT = ["jobs:submit", "jobs:read", "jobs:cancel", "outputs:read", "hosts:read", "hosts:command", "webhooks:admin"]
 # For everybody: nothing of anybody's.
-OPEN = {"/livez", "/readyz", "/", "/assets/{file}", "/openapi.json", "/problems/{slug}", "/docs", "/docs/{file}", "/v1/webhook-keys"}
+OPEN = {"/livez", "/readyz", "/", "/assets/{file}", "/openapi.json", "/problems/{slug}", "/docs", "/docs/{file}", "/v1/webhook-keys", "/v1/webhook-consents/{token}"}
 MARK = "alices-own-mark"
 DECK = b"//ALICE JOB (1),'OWNERS',CLASS=A\n//S1 EXEC PGM=LINES,PARM=3\n//SYSPRINT DD SYSOUT=*\n"
 GONE = {"jobs": "01KAQ3W8Z5T0C7Q1M9E4R2V6XB", "webhooks": "", "deliveries": "999999999", "batches": "01KAQ3W8Z5T0C7Q1M9E4R2V6XB"}

@@ -21,6 +21,7 @@ private func scoped(_ settings: inout GatewaySettings) {
 /// For everybody: they hold nothing of anybody's, or (`listWebhookKeys`) are public by their nature.
 private let openRoutes: Set<String> = [
     "getLiveness", "getReadiness", "getOpenAPI", "getPage", "getAsset", "getProblem", "listWebhookKeys", "getDocs",
+    "consentByBrowser", "consent",
 ]
 /// For everybody who is known.
 private let knownRoutes: Set<String> = ["getMe", "getUsage"]
