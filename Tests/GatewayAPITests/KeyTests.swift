@@ -65,6 +65,15 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
         #expect(try await rig.get("/v1/jobs", ("Authorization", "bearer  \(key)")).status == 200)
     }
 
+    @Test(arguments: [("cross-site", 401), ("same-site", 401), ("same-origin", 201), ("none", 201)])
+    func `without keys a page of another site changes nothing`(site: String, status: Int) async throws {
+        let rig = try Rig(keysAt: .system)
+        let fields = [("Sec-Fetch-Site", site), ("Content-Type", "text/plain")]
+        let answer = try await rig.call("POST", "/v1/jobs", fields, body: Array(Decks.hello.utf8))
+        #expect(answer.status == status)
+        #expect(try await rig.get("/v1/jobs", ("Sec-Fetch-Site", site)).status == 200)
+    }
+
     @Test func `what is no key of ours is refused, and whoever guesses has to wait`() async throws {
         let clock = StandingClock()
         let rig = try Rig(keysAt: clock.clock)

@@ -148,6 +148,14 @@ package final class Door: Sendable {
     /// Without any key the gateway serves its own machine only; `serve` listens nowhere else then.
     private func keyless(_ request: Request) throws(Problem) -> Caller {
         guard request.peer?.ip.isLoopback ?? true else { throw Problem.credentialsMissing }
+        // The browser of whoever sits here would carry what any page on the net puts together.
+        if request.method != .get, request.method != .head, let site = request["sec-fetch-site"],
+            site != "same-origin", site != "none"
+        {
+            throw Problem(
+                .unauthenticated, "A page of another site asks for a change: that needs a key.",
+                fields: ["WWW-Authenticate": Problem.realm])
+        }
         var caller = Caller.local
         caller.peer = request.peer
         return caller
