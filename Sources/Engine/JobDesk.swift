@@ -84,7 +84,9 @@ package final class JobDesk: Sendable {
         submission.hostLimits = host.limits
         submission.ownerLimits = ownerLimits
         submission.audit = options.principal.map {
-            AuditEntry(at: job.createdAt, by: $0, action: "job.submit", subject: job.id.description, detail: host.id.description)
+            AuditEntry(
+                at: job.createdAt, by: $0, action: "job.submit", subject: job.id.description,
+                detail: host.id.description)
         }
         return submission
     }
