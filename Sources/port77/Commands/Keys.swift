@@ -198,7 +198,7 @@ struct KeyPlace: ParsableArguments {
     func office<Result>(_ body: (KeyOffice) async throws -> Result) async throws -> Result {
         let environment = ProcessInfo.processInfo.environment
         var settings = try loadConfiguration(config)
-        settings.apply(environment: environment)
+        try settings.apply(environment: environment)
         let folder = data ?? settings.data
         do {
             let secret = try InstanceSecret(folder: folder)
