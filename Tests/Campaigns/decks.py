@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The lines of docs/decks.md as they stand, on the host that the page describes; and batches under kill -9: all of a batch or nothing.
+"""The lines of docs/decks.md and of the README's part about decks as they stand, on the host that the page describes; and batches under kill -9: all of a batch or nothing.
 
     Tests/Campaigns/decks.py --port77 .build/debug/port77 [--kills 5] [--seed N]
 """
@@ -18,7 +18,8 @@ from ground import Client, Ground, Score, argument, seeded  # noqa: E402
 score = Score("decks")
 randomness = seeded()
 folder = tempfile.mkdtemp(prefix="port77-decks-")
-page = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/decks.md")).read()
+root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+page = open(os.path.join(root, "docs/decks.md")).read()
 
 ground = Ground(os.path.join(folder, "ground"))
 host = re.search(r"```yaml\n(.*?)```", page, re.S).group(1)
@@ -26,19 +27,31 @@ ground.host_more = host[host.index("    template:"):].strip()
 ground.start()
 base = f"127.0.0.1:{ground.gateway.port}"
 steps = 0
-for block in re.findall(r"<!-- check: decks -->\n```sh\n(.*?)```", page, re.S):
-    # a line, and perhaps as a comment what its answer holds
-    lines = re.findall(r"^(?!# )(.+)\n(?:# (.+)\n)?", block, re.M)
-    script = "".join(f"{line}\necho; echo @@$?\n" for line, _ in lines).replace("localhost:8077", base)
-    result = subprocess.run(["bash", "-c", "exec 2>&1\n" + script], cwd=folder, capture_output=True, text=True, timeout=120)
-    answers = re.split(r"\n@@\d+\n", result.stdout)
-    for (line, word), answer in zip(lines, answers):
-        steps += 1
-        if word:
-            score.check(f"{line[:100]}", word in answer, (word, answer))
-score.check("the page has lines", steps > 15, steps)
 
-by_page = 2
+
+def run(page):
+    global steps
+    for block in re.findall(r"<!-- check: decks -->\n```sh\n(.*?)```", page, re.S):
+        # a line, and perhaps as a comment what its answer holds
+        lines = re.findall(r"^(?!# )(.+)\n(?:# (.+)\n)?", block, re.M)
+        script = "".join(f"{line}\necho; echo @@$?\n" for line, _ in lines).replace("localhost:8077", base)
+        result = subprocess.run(["bash", "-c", "exec 2>&1\n" + script], cwd=folder, capture_output=True, text=True, timeout=120)
+        answers = re.split(r"\n@@\d+\n", result.stdout)
+        for (line, word), answer in zip(lines, answers):
+            steps += 1
+            if word or line.startswith("curl"):
+                score.check(f"{line[:100]}", word in answer if word else "error:" not in answer and '"status":4' not in answer,
+                            (word, answer))
+
+
+run(page)
+for name, path in (("payroll.jcl", "examples/payroll.jcl"), ("bare.jcl", None), ("night.jcl", None)):
+    deck = {"bare.jcl": "//S1 EXEC PGM=IEFBR14\n", "night.jcl": "//A JOB (1)\n//S1 EXEC PGM=IEFBR14\n" * 2}.get(name)
+    open(os.path.join(folder, name), "w").write(deck or open(os.path.join(root, path)).read())
+run(open(os.path.join(root, "README.md")).read())
+score.check("the page has lines", steps > 20, steps)
+
+by_page = 3
 # Batches, while the gateway is killed: a client that got no answer asks again with its key.
 kills, size = argument("kills", 5), 5
 stop = threading.Event()

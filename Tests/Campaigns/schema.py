@@ -36,7 +36,7 @@ python = subprocess.run([os.path.join(here, "../../scripts/python-with"), "schem
 python = os.path.abspath(os.path.join(here, "../..", python))
 folder = tempfile.mkdtemp(prefix="port77-schema-")
 ground = Ground(os.path.join(folder, "ground"), host_data=False,
-                config_more=f"openapi: {os.path.abspath(os.path.join(here, '../../openapi'))}\n").start()
+                config_more=f"openapi: {argument('openapi', os.path.abspath(os.path.join(here, '../../openapi')), str)}\n").start()
 base = f"http://127.0.0.1:{ground.gateway.port}"
 with open(os.path.join(folder, "schemathesis.toml"), "w") as file:
     file.write("""
