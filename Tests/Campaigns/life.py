@@ -174,13 +174,14 @@ class Life(Ground):
             "NOTIFY_SOCKET": "@" + self.manager.name, "WATCHDOG_USEC": "400000", "PORT77_DRAIN_SECONDS": "0"}
         certificates(folder)
         lay(folder, "first")
-        self.hosts, self.access = {}, ""
+        self.hosts, self.access, self.one = {}, "", ""
 
     def write_config(self):
         hosts = "\n".join(
             f"  - {{id: {name}, protocol: priv-rje, address: '127.0.0.1:{door.port}', user: RMT1, "
             f"password: {{env: PAYROLL_PASSWORD}}, sessions: {{min: {sessions}, max: {sessions}}}}}"
             for name, (door, sessions) in self.hosts.items())
+        hosts = hosts.replace("{id: one,", f"{{id: one, {self.one}")
         with open(self.config, "w") as file:
             file.write(f"""
 listen:
@@ -322,6 +323,10 @@ def reloads(life, score):
     life.write_config()
     score.check("one that was removed is gone", life.reload()
                 and until(lambda: client.call("GET", "/v1/hosts/two")[0] == 404), life.log()[-500:])
+    life.one = "require_key: true, "
+    life.write_config()
+    bare = lambda: client.call("POST", "/v1/jobs?host=one", DECK, {"Content-Type": "text/plain"})[0]  # noqa: E731
+    score.check("a rule for new jobs holds at once", bare() == 201 and life.reload() and bare() == 400)
     with open(life.config, "a") as file:
         file.write("colour: green\n")
     line = sum(1 for _ in open(life.config))
@@ -333,7 +338,7 @@ def reloads(life, score):
     score.check(f"meanwhile {len(load.jobs)} jobs went in, none was refused", not load.broken, load.broken[:5])
     score.check("the host that stayed as it was has kept its sessions", one.count == before, (before, one.count))
     audit = client.json("GET", "/v1/audit?subject=configuration")[1]["items"]
-    score.check("each reload is in the audit log", len(audit) == 4 and "hosts added: two" in json.dumps(audit[-1]), audit)
+    score.check("each reload is in the audit log", len(audit) == 5 and "hosts added: two" in json.dumps(audit[-1]), audit)
     life.write_config()
 
 
@@ -476,7 +481,18 @@ def activation(folder, score):
     server.start()
     score.check("a socket that systemd passes is used in place of listen:", server.port == port
                 and "200 OK" in curl(f"http://127.0.0.1:{port}/livez"), (server.port, port))
-    server.stop()
+    # A body that is under way has 30 s to come, unless somebody insists.
+    with socket.create_connection(("127.0.0.1", port), 30) as line:
+        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n"
+                     b"Content-Length: 100\r\n\r\n")
+        asked = line.recv(100)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGINT)
+        code = server.process.wait(60)
+    score.check("a second signal ends at once, with code 0", asked.startswith(b"HTTP/1.1 100") and code == 0
+                and time.monotonic() - began < 20, (asked, code, time.monotonic() - began))
+    server.process.stdout.close()
 
 
 def faults(folder, score):

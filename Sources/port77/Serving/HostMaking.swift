@@ -13,13 +13,14 @@ struct HostMaker: Sendable {
     let environment: [String: String]
     let log: Logger
 
-    func profile(_ host: Configuration.Host) async throws -> HostProfile {
+    /// - Parameter pool: of the same host, with sessions that go on; nil: a new one.
+    func profile(_ host: Configuration.Host, keeping pool: StationPool? = nil) async throws -> HostProfile {
         let id = host.id
         let password = try host.password.reveal(environment: environment)
         let credential = secret.fingerprint(of: "\(host.address) \(host.user) \(password)")
         let refusal = try await store.refusal(of: id)
-        var pool = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
-        pool.idleTime = .seconds(60)
+        var settings = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
+        settings.idleTime = .seconds(60)
         let outputs = PushedOutputs(host: id, codePage: host.wireCodePage, store: store, log: log)
         let makeStation = try StationMaker(
             host: host, password: password, loops: loops, outputs: outputs, environment: environment
@@ -30,10 +31,11 @@ struct HostMaker: Sendable {
             codePage: host.wireCodePage,
             longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
             hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits, decks: host.decks,
-            pool: StationPool(
-                pool, refused: refusal?.credential == credential ? refusal?.reason : nil,
-                changed: { await events.changed($0) }
-            ) { _ in makeStation() },
+            pool: pool
+                ?? StationPool(
+                    settings, refused: refusal?.credential == credential ? refusal?.reason : nil,
+                    changed: { await events.changed($0) }
+                ) { _ in makeStation() },
             credential: credential)
         if try await store.isDraining(id) { profile.pool.drain() }
         return profile

@@ -11,12 +11,15 @@ extension RunningGateway {
         var added: [HostID] = []
         var removed: [HostID] = []
         var changed: [HostID] = []
+        /// Only what concerns new jobs is another: the sessions go on.
+        var adjusted: [HostID] = []
         /// Sections that only a restart takes up.
         var later: [String] = []
 
         var words: String {
             var parts: [String] = []
-            for (name, hosts) in [("added", added), ("removed", removed), ("changed", changed)] where !hosts.isEmpty {
+            let kinds = [("added", added), ("removed", removed), ("changed", changed), ("adjusted", adjusted)]
+            for (name, hosts) in kinds where !hosts.isEmpty {
                 parts.append("hosts \(name): \(hosts.map(\.description).joined(separator: " "))")
             }
             if !later.isEmpty { parts.append("waits for a restart: \(later.joined(separator: " "))") }
@@ -31,10 +34,17 @@ extension RunningGateway {
         var result = Reloaded(later: Self.unreloadable(from: old.configuration, to: new))
         var secrets: [HostID: ContentHash] = [:]
         var arriving: [HostProfile] = []
+        var adjusted: [HostProfile] = []
         for host in new.hosts {
             secrets[host.id] = try maker.secrets(of: host)
             if let before = old.configuration.hosts.first(where: { $0.id == host.id }) {
-                if before == host, old.secrets[host.id] == secrets[host.id] { continue }
+                let isKnown = old.secrets[host.id] == secrets[host.id]
+                if before == host, isKnown { continue }
+                if before.isReached(as: host), isKnown, let profile = desk.host(host.id) {
+                    result.adjusted.append(host.id)
+                    adjusted.append(try await maker.profile(host, keeping: profile.pool))
+                    continue
+                }
                 result.changed.append(host.id)
             } else {
                 result.added.append(host.id)
@@ -53,8 +63,8 @@ extension RunningGateway {
         Logs.setLevel(new.log.level)
         engine.keep(new.retention)
         let leaving = result.removed + result.changed
-        let staying = desk.hosts.filter { !leaving.contains($0.id) }
-        desk.serve(staying + arriving, ownerLimits: new.ownerLimits)
+        let staying = desk.hosts.filter { !(leaving + result.adjusted).contains($0.id) }
+        desk.serve(staying + adjusted + arriving, ownerLimits: new.ownerLimits)
         engine.change(leaving: leaving, arriving: arriving, grace: min(new.grace, .seconds(30)))
         current.withLock { $0 = Current(configuration: new, secrets: secrets) }
         return result
@@ -91,5 +101,17 @@ extension RunningGateway {
         } catch {
             log.error("the audit log could not be written", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+extension Configuration.Host {
+    /// The same way to the same host: what is another concerns jobs that are handed in from now on.
+    func isReached(as other: Configuration.Host) -> Bool {
+        var same = other
+        same.limits = limits
+        same.requiresKey = requiresKey
+        same.uncertainPolicy = uncertainPolicy
+        same.decks = decks
+        return self == same
     }
 }
