@@ -57,7 +57,7 @@ environment = dict(os.environ, SCHEMATHESIS_HOOKS="schema_hooks", SCHEMA_LINT=li
 whole = argument("whole", 0)
 command = [os.path.join(os.path.dirname(python), "schemathesis"), "run", base + "/openapi.json", "--seed", str(seed), "--no-color",
            "--continue-on-failure", "--generation-database", "none", "--suppress-health-check", "all", "--warnings", "off",
-           "--request-timeout", "30", "--max-examples", str(max(4, cases * 4 // 3 // operations)),
+           "--request-timeout", "30", "--max-examples", str(max(4, cases * 21 // 20 // operations)),
            "--phases", "examples,coverage,fuzzing,stateful" if whole else "examples,fuzzing,stateful"]
 if not argument("shrink", 0):
     command.append("--no-shrink")
