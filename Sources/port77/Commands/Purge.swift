@@ -17,10 +17,30 @@ struct Purge: ParsableCommand {
 struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show who did what by hand, newest first.",
-        discussion: "Example:  port77 audit --subject 01JDB2M3V9Q0R8S7T6W5X4Y3Z2")
+        discussion: """
+            Example:  port77 audit --subject 01JDB2M3V9Q0R8S7T6W5X4Y3Z2
+                      port77 audit --actor key:Yd7aQ0bX --since 2026-01-31T00:00:00Z
 
-    @Option(help: "Only what was done to this: a job's ID, a host.")
+            While the gateway has keys it wants one with the scope admin.
+            """)
+
+    @Option(help: "Only what was done to this: a job's ID, a host, a key.")
     var subject: String?
+
+    @Option(help: "Only what this one did: key:ID, local, console.")
+    var actor: String?
+
+    @Option(help: "Only what was done to things of this owner.")
+    var owner: String?
+
+    @Option(help: "Only this deed: job.cancel.")
+    var action: String?
+
+    @Option(help: "Not before this time.")
+    var since: String?
+
+    @Option(help: "Not after this time.")
+    var until: String?
 
     @Option(help: "How many, 1 to 500.")
     var limit = 50
@@ -28,14 +48,19 @@ struct Audit: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        let answer = try client.ask("GET", "/v1/audit" + query([("subject", subject), ("limit", String(limit))]))
+        let filters = [
+            ("subject", subject), ("actor", actor), ("owner", owner), ("action", action), ("since", since),
+            ("until", until), ("limit", String(limit)),
+        ]
+        let answer = try client.ask("GET", "/v1/audit" + query(filters))
         if client.json {
             printOctets(answer.body + [0x0A])
             return
         }
         for item in answer.json?["items"]?.elements ?? [] {
             print(
-                ["at", "actor", "action", "subject", "detail"].compactMap { item[$0]?.string }.joined(separator: "  "))
+                ["at", "actor", "address", "action", "subject", "detail"].compactMap { item[$0]?.string }.joined(
+                    separator: "  "))
         }
     }
 }
