@@ -48,7 +48,7 @@ struct Audit: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        let filters = [
+        let filters: [(String, String?)] = [
             ("subject", subject), ("actor", actor), ("owner", owner), ("action", action), ("since", since),
             ("until", until), ("limit", String(limit)),
         ]
