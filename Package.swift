@@ -14,6 +14,7 @@ let settings: [SwiftSetting] = [
 ]
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -35,6 +36,7 @@ let rooms: [Room] = [
     Room("HTTPCore", ["CSystem", "Wire", "Lines"]),
     Room("Protocols", ["Wire"]),
     Room("Jobs", ["Wire", crypto]),
+    Room("Tokens", ["CCurl", "Wire", "Jobs", crypto, cryptoExtras, logging]),
     Room("Stations", ["CCurl", "Wire", "Lines", "Protocols", "Jobs", logging]),
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
@@ -50,6 +52,7 @@ let tests: [Room] = [
     Room("HTTPCore", ["CSystem", "Wire", "Lines"]),
     Room("Protocols", ["Wire"]),
     Room("Jobs", ["Wire"]),
+    Room("Tokens", ["Wire", "Jobs", "Lines", logging]),
     Room("Stations", ["Wire", "Lines", "Protocols", "Jobs"]),
     Room("Stores", ["Wire", "Jobs", grdb]),
     Room("Webhooks", ["Wire", "Lines", "Jobs", "Stores", crypto, logging]),
@@ -125,6 +128,7 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("rfc407-host", ["Protocols", "Wire"]),
         Room("rfc407-station", ["Protocols", "Wire"]),
         Room("probe", ["Protocols"]),
+        Room("token", ["Wire"]),
     ]
     package.targets += targets.map {
         .executableTarget(

@@ -1,0 +1,1 @@
+../../TokensTests/TokenClaim.swift
