@@ -69,6 +69,11 @@ final class DrainWatch: Sendable {
         return rate.retryAfter(jobs: jobs, at: clock.now(), spread: .random(in: -1...1))
     }
 
+    func perSecond(_ host: HostID) -> Double? {
+        let now = clock.now()
+        return rates.withLock { $0[host] }?.perSecond(at: now)
+    }
+
     /// On the store's thread: quick.
     private func committed(_ changes: [Committed]) {
         var left: [HostID: Int] = [:]

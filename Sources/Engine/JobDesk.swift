@@ -8,7 +8,8 @@ package final class JobDesk: Sendable {
     package let store: any JobStore
     package let watch: JobWatch
     package let clock: WallClock
-    private let drains: DrainWatch
+    let drains: DrainWatch
+    let stays: StayWatch
     private let settings: Mutex<Settings>
 
     private struct Settings {
@@ -27,6 +28,7 @@ package final class JobDesk: Sendable {
     ) {
         settings = Mutex(Settings(hosts: hosts.sorted { $0.id < $1.id }, ownerLimits: ownerLimits))
         drains = DrainWatch(store: store, clock: clock)
+        stays = StayWatch(store: store)
         self.store = store
         self.watch = watch
         self.clock = clock

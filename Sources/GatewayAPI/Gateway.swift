@@ -17,6 +17,7 @@ package final class Gateway: Sendable {
     let settings: GatewaySettings
     let figures: Figures
     let documents = DocumentCache()
+    package let limiter: OwnerLimiter
     private let leaving = Atomic<Bool>(false)
     private let draining = Atomic<Bool>(false)
 
@@ -24,6 +25,7 @@ package final class Gateway: Sendable {
         self.desk = desk
         self.settings = settings
         figures = Figures(now: desk.clock.now())
+        limiter = OwnerLimiter(settings.ownerRates, ofLocal: settings.localRates, clock: desk.clock)
     }
 
     /// What every answer carries, problems included: nothing served here runs, frames or sniffs.
@@ -159,10 +161,12 @@ extension Problem {
                 self.init(
                     .quotaExceeded, "As many octets as may be stored of you are stored: \(hit.limit).",
                     retryAfter: seconds)
+                violatedPolicies = ["stored-octets"]
             case .owner:
                 self.init(
                     .quotaExceeded, "As many \(measure) of yours as may wait do wait: \(hit.limit).",
                     retryAfter: seconds)
+                violatedPolicies = [hit.measure == .jobs ? "waiting-jobs" : "waiting-octets"]
             }
         case .hostMissing(let known):
             self.init(

@@ -19,6 +19,9 @@ package struct GatewaySettings: Sendable {
     package var outputPieceOctets = 128 * 1024
     /// `Retry-After` of an answer that could not wait for the job's end.
     package var retryAfterSeconds = 2
+    /// How often each owner may ask, and who runs the gateway.
+    package var ownerRates = OwnerRates.none
+    package var localRates = OwnerRates.none
     package var mostLabels = 32
     package var mostNotifyURLs = 5
     /// Webhooks of one owner: each is looked at in every commit of his.

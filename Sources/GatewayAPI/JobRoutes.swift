@@ -58,7 +58,7 @@ extension Gateway {
         _ request: Request, _ caller: Caller, _ wish: WaitWish, as type: String
     ) async throws -> Response {
         try await Problem.translating {
-            let job = desk.shown(try await wait(for: try await job(request, caller), wish))
+            let job = desk.shown(try await wait(for: try await job(request, caller), wish, as: caller))
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
             let position = try await desk.position(of: job)
             let attempt = job.state == .uncertain ? try await desk.store.attempts(of: job.id).last : nil
@@ -90,7 +90,7 @@ extension Gateway {
         var fields = jobFields(wish)
         fields.add("ETag", tag)
         if wish.applied != nil, !wish.isSatisfied(by: job) {
-            fields.add("Retry-After", "\(settings.retryAfterSeconds)")
+            fields.add("Retry-After", "\(desk.secondsToEnd(of: job))")
         }
         return .json(document, fields: fields)
     }
@@ -137,7 +137,7 @@ extension Gateway {
         var fields: Fields = ["Cache-Control": "no-store", "ETag": JobDocument.tag(job)]
         if status == 202 {
             fields.add("Location", "/v1/jobs/\(job.id)")
-            fields.add("Retry-After", "\(settings.retryAfterSeconds)")
+            fields.add("Retry-After", "\(LimitFields.later(settings.retryAfterSeconds))")
         }
         return .json(JobDocument.bytes(desk.shown(job), files: files, effect: effect), status: status, fields: fields)
     }

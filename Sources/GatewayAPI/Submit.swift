@@ -10,10 +10,14 @@ extension Gateway {
     /// - Parameter key: of the path of `PUT /v1/jobs/{key}`.
     func submit(_ request: Request, _ body: RequestBody, key pathKey: String?) async throws -> Response {
         let caller = try caller(of: request, for: .jobsSubmit)
+        try admitSubmission(caller, request)
         let query = try QueryReader(
             request, names: Self.submitParameters, repeatable: ["notify"], labels: true, symbols: true)
         let wish = try WaitWish(request, query, settings)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
+        // Before anything is stored: a job that was taken is never answered with 429.
+        let place = wish.limit == nil ? nil : try permit(.waits, caller)
+        defer { place?.end() }
         let key = try idempotencyKey(request, pathKey)
         var fields = SubmitFields()
         for item in query.parameters.items where item.name != "until" {
@@ -110,7 +114,7 @@ extension Gateway {
         var applied: [String] = []
         if let wait = wish.applied { applied.append(wait) }
         if preferences.isStrict { applied.append("handling=strict") }
-        if wish.limit != nil, !wish.isSatisfied(by: job) { fields.add("Retry-After", "\(settings.retryAfterSeconds)") }
+        if wish.limit != nil, !wish.isSatisfied(by: job) { fields.add("Retry-After", "\(desk.secondsToEnd(of: job))") }
         if type == MediaTypes.text {
             if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
             return try await submittedText(job, fields, wish)

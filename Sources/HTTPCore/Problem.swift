@@ -49,6 +49,7 @@ package struct ProblemKind: Sendable, Equatable {
     package static let storageUnavailable = ProblemKind(503, "storage-unavailable", "Storage unavailable")
     package static let queueFull = ProblemKind(503, "queue-full", "Queue full")
     package static let hostUnavailable = ProblemKind(503, "host-unavailable", "Host unavailable")
+    package static let issuerUnavailable = ProblemKind(503, "issuer-unavailable", "Token issuer unavailable")
     package static let tooManyConnections = ProblemKind(503, "too-many-connections", "Too many connections")
     package static let versionNotSupported = ProblemKind(505, "version-not-supported", "HTTP version not supported")
 
@@ -60,7 +61,8 @@ package struct ProblemKind: Sendable, Equatable {
         rangeNotSatisfiable, expectationFailed, misdirected, idempotencyKeyReused, invalidDeck, invalidField,
         unknownHost, preconditionRequired, quotaExceeded, rateLimited, headerTooLarge, internalError, corrupt,
         notImplemented,
-        draining, storageUnavailable, queueFull, hostUnavailable, tooManyConnections, versionNotSupported,
+        draining, storageUnavailable, queueFull, hostUnavailable, issuerUnavailable, tooManyConnections,
+        versionNotSupported,
     ]
 }
 
@@ -97,6 +99,8 @@ package struct Problem: Error, Sendable, Equatable {
     package var retryAfter: Int?
     /// Fields the answer carries beside: `Allow`, `WWW-Authenticate`, `Content-Range`.
     package var fields: Fields = [:]
+    /// The limits that were met, by the names they have in `RateLimit-Policy`.
+    package var violatedPolicies: [String] = []
     /// Further text members.
     package var members: [String: String] = [:]
 
@@ -148,6 +152,12 @@ package struct Problem: Error, Sendable, Equatable {
         if let job {
             json.key("job")
             json.string(job)
+        }
+        if !violatedPolicies.isEmpty {
+            json.key("violated-policies")
+            json.beginArray()
+            for policy in violatedPolicies { json.string(policy) }
+            json.endArray()
         }
         for (name, value) in members.sorted(by: { $0.key < $1.key }) {
             json.key(name)

@@ -1,4 +1,5 @@
 package import Lines
+import Synchronization
 
 /// A request as its handler sees it: checked, immutable, its body apart.
 package final class Request: Sendable {
@@ -13,6 +14,7 @@ package final class Request: Sendable {
     /// Who the client is by its certificate, where the listener asks for one.
     package let tlsPeer: TLSPeer?
     private let number: UInt64
+    private let added = Mutex(Fields())
 
     init(
         head: RequestHead, route: Route, parameters: [String], peer: SocketAddress?, isTLS: Bool,
@@ -25,6 +27,22 @@ package final class Request: Sendable {
         self.isTLS = isTLS
         self.tlsPeer = tlsPeer
         self.number = number
+    }
+
+    /// Has the answer carry a field, whatever it becomes, unless it has that field itself.
+    package func answers(with name: String, _ value: String) { added.withLock { $0[name] = value } }
+
+    /// What `answers` was told.
+    package var answerFields: Fields { added.withLock { $0 } }
+
+    func completed(_ response: Response) -> Response {
+        let added = answerFields
+        guard !added.items.isEmpty else { return response }
+        var response = response
+        for field in added.items where response.fields[field.name] == nil {
+            response.fields.add(field.name, field.value)
+        }
+        return response
     }
 
     package var method: Method { head.method ?? .get }

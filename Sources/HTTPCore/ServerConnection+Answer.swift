@@ -65,17 +65,17 @@ extension ServerConnection {
     func run(_ request: Request, body: RequestBody?) {
         do {
             switch request.route.handler {
-            case .immediate(let handler): answer(try handler(request))
+            case .immediate(let handler): answer(request.completed(try handler(request)))
             case .task(let handler):
                 start(request, body) { body in try await handler(request, body) }
             case .deciding(let handler):
                 switch try handler(request) {
-                case .immediate(let response): answer(response)
+                case .immediate(let response): answer(request.completed(response))
                 case .task(let handler): start(request, body, handler)
                 }
             }
         } catch {
-            answer(response(to: error, for: request))
+            answer(request.completed(response(to: error, for: request)))
         }
     }
 
@@ -347,7 +347,7 @@ extension Exchange {
     /// From the task, which is on the loop unless that has stopped.
     func answer(_ response: Response) async {
         guard loop.isOnLoop, let connection else { return }
-        switch connection.sendHead(response) {
+        switch connection.sendHead(request?.completed(response) ?? response) {
         case .nothing: break
         case .whole:
             connection.answered()

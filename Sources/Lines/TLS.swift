@@ -88,6 +88,14 @@ package struct TLSPeer: Hashable, Sendable {
     package let fingerprint: [UInt8]
     /// The common name of its subject, if it has one.
     package let commonName: String?
+    /// Its alternative names: `dns:ci.example`, `email:ops@example`, `uri:spiffe://example/ci`. Other kinds are left out.
+    package let alternativeNames: [String]
+
+    package init(fingerprint: [UInt8], commonName: String? = nil, alternativeNames: [String] = []) {
+        self.fingerprint = fingerprint
+        self.commonName = commonName
+        self.alternativeNames = alternativeNames
+    }
 }
 
 /// Whom the client side trusts. The certificate and the name in it are always checked.
@@ -249,7 +257,28 @@ final class TLSSession {
         guard let certificate = SSL_get1_peer_certificate(session) else { return nil }
         defer { X509_free(certificate) }
         guard let fingerprint = certificate.sha256 else { return nil }
-        return TLSPeer(fingerprint: fingerprint, commonName: TLSSession.commonName(certificate))
+        return TLSPeer(
+            fingerprint: fingerprint, commonName: TLSSession.commonName(certificate),
+            alternativeNames: TLSSession.alternativeNames(certificate))
+    }
+
+    private static func alternativeNames(_ certificate: OpaquePointer) -> [String] {
+        guard let names = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
+        let list = OpaquePointer(names)
+        defer { GENERAL_NAMES_free(list) }
+        return (0..<max(0, OPENSSL_sk_num(list))).compactMap { index in
+            guard let entry = OPENSSL_sk_value(list, index) else { return nil }
+            var kind: CInt = 0
+            let value = GENERAL_NAME_get0_value(entry.assumingMemoryBound(to: GENERAL_NAME.self), &kind)
+            let prefix: String
+            switch kind {
+            case GEN_DNS: prefix = "dns:"
+            case GEN_EMAIL: prefix = "email:"
+            case GEN_URI: prefix = "uri:"
+            default: return nil
+            }
+            return value.flatMap { text($0.assumingMemoryBound(to: ASN1_STRING.self)) }.map { prefix + $0 }
+        }
     }
 
     private static func commonName(_ certificate: OpaquePointer) -> String? {
@@ -258,6 +287,10 @@ final class TLSSession {
         guard index >= 0, let entry = X509_NAME_get_entry(subject, index),
             let value = X509_NAME_ENTRY_get_data(entry)
         else { return nil }
+        return text(value)
+    }
+
+    private static func text(_ value: UnsafePointer<ASN1_STRING>) -> String? {
         var text: UnsafeMutablePointer<UInt8>?
         let length = ASN1_STRING_to_UTF8(&text, value)
         guard length >= 0, let text else { return nil }

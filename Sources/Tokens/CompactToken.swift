@@ -26,10 +26,10 @@ package struct CompactToken: Equatable, Sendable {
         guard text.utf8.count <= Self.longest else { throw .tooLong(limit: Self.longest) }
         let parts = text.utf8.split(separator: 0x2E, omittingEmptySubsequences: false)
         guard parts.count == 3 else { throw .notAToken }
-        let header = try Self.object(String(Substring(parts[0])))
+        let header = try Self.object(String(decoding: parts[0], as: UTF8.self))
         (algorithm, keyID) = try Self.read(header)
-        claims = try Self.object(String(Substring(parts[1])))
-        guard let signature = Base64.decode(String(Substring(parts[2])), .url),
+        claims = try Self.object(String(decoding: parts[1], as: UTF8.self))
+        guard let signature = Base64.decode(String(decoding: parts[2], as: UTF8.self), .url),
             (1...Self.longestSignature).contains(signature.count)
         else { throw .notAToken }
         self.signature = signature

@@ -26,7 +26,7 @@ final class Rig: Sendable {
     init(
         hosts: [String] = ["demo"], limits: BacklogLimits = BacklogLimits(),
         ownerLimits: BacklogLimits = BacklogLimits(), requiresKey: Bool = false, decks: DeckCustoms = DeckCustoms(),
-        keysAt clock: WallClock? = nil,
+        keysAt clock: WallClock? = nil, deskAt deskClock: WallClock = .system,
         settings change: (inout GatewaySettings) -> Void = { _ in }
     ) throws {
         folder = NSTemporaryDirectory() + "port77-api-\(UUID().uuidString)"
@@ -34,7 +34,7 @@ final class Rig: Sendable {
         let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0, limits, requiresKey, decks) }
         desk = JobDesk(
             store: store, hosts: profiles, watch: JobWatch(store: store, loops: TestLoops.group),
-            ownerLimits: ownerLimits)
+            ownerLimits: ownerLimits, clock: deskClock)
         var settings = GatewaySettings()
         settings.assets = Assets(folder: Self.root + "/public")
         settings.openAPI = Array("{\"openapi\":\"3.1.0\"}".utf8)

@@ -102,12 +102,13 @@ import Wire
         #expect(grant.subject == "payroll")
     }
 
-    @Test(arguments: [
-        (#""p77:jobs:read jobs:submit p77:nonsense""#, Scopes([.jobsRead])),
-        (#"["p77:jobs:read", "p77:jobs:submit", 7]"#, [.jobsRead, .jobsSubmit]),
-        (#""p77:admin""#, []),
-        (#""""#, []),
-    ])
+    @Test(
+        arguments: [
+            (#""p77:jobs:read jobs:submit p77:nonsense""#, [.jobsRead]),
+            (#"["p77:jobs:read", "p77:jobs:submit", 7]"#, [.jobsRead, .jobsSubmit]),
+            (#""p77:admin""#, []),
+            (#""""#, []),
+        ] as [(String, Scopes)])
     func `scopes are those behind the prefix, of a text or a list`(_ claim: String, _ scopes: Scopes) throws {
         var rules = Self.rules
         rules.scopesPrefix = "p77:"

@@ -34,20 +34,21 @@ struct Vectors {
     static let now = Timestamp(microseconds: 1_800_000_000_000_000)
 
     private init() {
-        let text = (try? Data(contentsOf: Self.folder.appending(path: "vectors.json"))) ?? Data()
-        let value = (try? JSONValue(parsing: Array(text))) ?? .null
-        func text(_ value: JSONValue, _ name: String) -> String { value[name]?.string ?? "" }
+        let file = (try? Data(contentsOf: Self.folder.appending(path: "vectors.json"))) ?? Data()
+        let value = (try? JSONValue(parsing: Array(file))) ?? .null
         keys = Self.octets(value["keys"])
         leftOut = Int(value["left_out"]?.int ?? -1)
         rows = (value["tokens"]?.elements ?? []).map {
-            Row(shows: text($0, "shows"), token: text($0, "token"), fault: text($0, "fault"))
+            Row(shows: Self.text($0, "shows"), token: Self.text($0, "token"), fault: Self.text($0, "fault"))
         }
         examples = (value["rfc"]?.elements ?? []).map {
             Example(
-                name: text($0, "name"), algorithm: text($0, "algorithm"), keys: Self.octets($0["keys"]),
-                signed: text($0, "signed"), signature: text($0, "signature"))
+                name: Self.text($0, "name"), algorithm: Self.text($0, "algorithm"), keys: Self.octets($0["keys"]),
+                signed: Self.text($0, "signed"), signature: Self.text($0, "signature"))
         }
     }
+
+    private static func text(_ value: JSONValue, _ name: String) -> String { value[name]?.string ?? "" }
 
     private static func octets(_ value: JSONValue?) -> [UInt8] {
         var json = JSONWriter()

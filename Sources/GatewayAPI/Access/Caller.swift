@@ -77,6 +77,7 @@ extension Gateway {
     /// - Throws: 401 for whom nobody knows, 403 for who lacks the scope, 429 for an address that guesses.
     func caller(of request: Request, for scope: Scope?) throws -> Caller {
         let caller = try settings.identify(request)
+        try admit(caller, request)
         guard let scope else { return caller }
         return try caller.asking(for: scope)
     }

@@ -3,6 +3,7 @@ import Foundation
 import Jobs
 import Stores
 import Lines
+import Tokens
 
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -43,6 +44,16 @@ struct Config: ParsableCommand {
             }
             if let secret = configuration.webhooks.secret {
                 do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
+            }
+            for issuer in configuration.auth.issuers {
+                guard case .file(let path) = issuer.keys else { continue }
+                guard let octets = readSmallFile(path) else {
+                    faults.append("issuer \(issuer.rules.issuer): the file \(path) cannot be read")
+                    continue
+                }
+                do { _ = try KeySet(parsing: octets) } catch {
+                    faults.append("issuer \(issuer.rules.issuer): \(path) has no keys to check tokens with: \(error)")
+                }
             }
             for fault in faults { complain("\(file): \(fault)") }
             for hint in configuration.hints { complain("\(file): \(hint)") }

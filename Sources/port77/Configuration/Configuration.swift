@@ -1,4 +1,5 @@
 import Engine
+import GatewayAPI
 import HTTPCore
 import Jobs
 import Lines
@@ -31,6 +32,10 @@ struct Configuration: Equatable, Sendable {
     var hints: [ConfigurationFault] = []
     /// What may wait of one owner.
     var ownerLimits = BacklogLimits()
+    /// How often each owner may ask, and who runs the gateway.
+    var ownerRates = OwnerRates.usual
+    var localRates = OwnerRates.none
+    var auth = Auth()
 
     struct Host: Equatable, Sendable {
         var id: HostID

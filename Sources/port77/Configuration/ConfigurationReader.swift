@@ -37,6 +37,7 @@ struct ConfigurationReader {
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
         let known = [
             "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds", "owner_limits",
+            "auth",
         ]
         guard let members = members(of: root, named: "the file", known: Self.listeningMembers + known) else { return }
         readListening(members, into: &configuration)
@@ -65,7 +66,9 @@ struct ConfigurationReader {
         }
         if let node = members["owner_limits"] {
             configuration.ownerLimits = readLimits(node, "owner_limits", ofOwner: true)
+            readRates(node, into: &configuration)
         }
+        if let node = members["auth"] { readAuth(node, into: &configuration.auth) }
         if let node = members["webhooks"] { readWebhooks(node, into: &configuration.webhooks) }
         if let node = members["retention"] { readRetention(node, into: &configuration.retention) }
         if let node = members["log"] { readLog(node, into: &configuration.log) }
@@ -285,7 +288,7 @@ struct ConfigurationReader {
     }
 
     private mutating func readLimits(_ node: Node, _ name: String, ofOwner: Bool = false) -> BacklogLimits {
-        let known = ["waiting_jobs", "waiting_octets"] + (ofOwner ? ["stored_octets"] : [])
+        let known = ["waiting_jobs", "waiting_octets"] + (ofOwner ? ["stored_octets"] + Self.rateMembers : [])
         guard let members = members(of: node, named: name, known: known) else {
             return BacklogLimits()
         }
