@@ -49,7 +49,7 @@ package final class OwnerLimiter: Sendable {
         var streams = 0
         var waits = 0
 
-        mutating func isIdle(at now: Timestamp) -> Bool {
+        func isIdle(at now: Timestamp) -> Bool {
             streams == 0 && waits == 0 && requests?.isFull(at: now) ?? true && submits?.isFull(at: now) ?? true
         }
     }
@@ -142,7 +142,6 @@ package final class OwnerLimiter: Sendable {
         if now < state.sweptAt || state.sweptAt.advanced(by: .seconds(1)) <= now {
             state.sweptAt = now
             for (other, account) in state.accounts {
-                var account = account
                 if account.isIdle(at: now) { state.accounts[other] = nil }
             }
         }

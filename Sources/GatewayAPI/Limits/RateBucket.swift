@@ -19,31 +19,29 @@ package struct RateBucket: Equatable, Sendable {
 
     private var perSecond: Double { Double(quota) / (window / .seconds(1)) }
 
-    /// A clock that is set back neither fills nor empties it.
-    private mutating func fill(at now: Timestamp) {
-        if now > last { level = min(Double(quota), level + last.duration(to: now) / .seconds(1) * perSecond) }
-        last = now
+    /// What is in it; a clock that is set back neither fills nor empties it.
+    private func level(at now: Timestamp) -> Double {
+        guard now > last else { return level }
+        return min(Double(quota), level + last.duration(to: now) / .seconds(1) * perSecond)
     }
 
     /// - Returns: false when there is none.
     package mutating func take(at now: Timestamp) -> Bool {
-        fill(at: now)
+        level = level(at: now)
+        last = now
         guard level + Self.grain >= 1 else { return false }
         level = max(0, level - 1)
         return true
     }
 
-    package mutating func remaining(at now: Timestamp) -> Int {
-        fill(at: now)
-        return Int(level + Self.grain)
-    }
+    package func remaining(at now: Timestamp) -> Int { Int(level(at: now) + Self.grain) }
 
-    /// Whole seconds, rounded up, until there is one more than now.
-    package mutating func secondsToMore(at now: Timestamp) -> Int {
+    /// Whole seconds, rounded up, until there is one more than now; 0 when it is full.
+    package func secondsToMore(at now: Timestamp) -> Int {
         let whole = remaining(at: now)
         guard whole < quota else { return 0 }
-        return max(1, Int(((Double(whole + 1) - level) / perSecond - Self.grain).rounded(.up)))
+        return max(1, Int(((Double(whole + 1) - level(at: now)) / perSecond - Self.grain).rounded(.up)))
     }
 
-    package mutating func isFull(at now: Timestamp) -> Bool { remaining(at: now) == quota }
+    package func isFull(at now: Timestamp) -> Bool { remaining(at: now) == quota }
 }
