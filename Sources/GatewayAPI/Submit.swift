@@ -16,7 +16,7 @@ extension Gateway {
         let wish = try WaitWish(request, query, settings)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         // Before anything is stored: a job that was taken is never answered with 429.
-        let place = wish.limit == nil ? nil : try permit(.waits, caller)
+        let place = try wish.limit == nil ? nil : permit(.waits, caller)
         defer { place?.end() }
         let key = try idempotencyKey(request, pathKey)
         var fields = SubmitFields()

@@ -82,13 +82,24 @@ private let faultyWebhooks: [(body: String, pointers: [String])] = [
         #expect(document["filter"]?["hosts"]?.elements?.compactMap(\.string) == ["demo"])
         #expect(document["filter"]?["labels"]?["team"]?.string == "pay")
         #expect(document["signatures"]?.elements?.compactMap(\.string) == ["v1", "v1a"])
-        #expect(document["headers"]?["Authorization"]?.string == "Bearer x")
+        #expect(document["headers"]?["Authorization"]?.string == "***")
         #expect(document["schedule"]?.elements?.compactMap(\.int) == [0, 5, 300])
         #expect(document["rate"]?.int == 60)
         #expect(document["concurrency"]?.int == 2)
         #expect(document["description"]?.string == "CI")
         let id2 = try #require(EndpointID(id))
         #expect(try await rig.store.secrets(of: id2, owner: .local, at: rig.desk.clock.now())?.map(\.text) == [secret])
+    }
+
+    @Test func `the value of a header is not shown, and what is shown instead leaves it as it is`() async throws {
+        let rig = try Rig()
+        let (id, _) = try await rig.endpoint(#","headers":{"Authorization":"Bearer x","X-Team":"pay"}"#)
+        let patched = try await rig.send(
+            "PATCH", "/v1/webhooks/\(id)", #"{"headers":{"Authorization":"***","X-Team":"ops"}}"#)
+        #expect(patched.status == 200)
+        #expect(!patched.text.contains("Bearer x") && !patched.text.contains("ops"))
+        let stored = try await rig.store.endpoint(try #require(EndpointID(id)), of: .local)?.settings.headers
+        #expect(stored == [.init(name: "Authorization", value: "Bearer x"), .init(name: "X-Team", value: "ops")])
     }
 
     @Test func `a client may bring its own secret`() async throws {

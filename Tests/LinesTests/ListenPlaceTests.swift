@@ -9,8 +9,9 @@ private final class Echo: ConnectionHandler, @unchecked Sendable {
     private let connection: Connection
     init(_ connection: Connection) { self.connection = connection }
     func connected() {
+        let names = connection.tlsPeer.map { [$0.commonName ?? "-"] + $0.alternativeNames } ?? ["nobody"]
         connection.write(
-            "\(connection.peer.map { "\($0)" } ?? "local") \(connection.tlsPeer?.commonName ?? "nobody")\n")
+            "\(connection.peer.map { "\($0)" } ?? "local") \(names.joined(separator: " "))\n")
     }
     func received(_ bytes: UnsafeRawBufferPointer) { connection.write(bytes) }
     func peerFinished() { connection.closeAfterFlush() }
@@ -212,7 +213,7 @@ struct TLSIdentityTests {
         let known = try TLSClientSettings(
             authorityFile: certificates.authority, certificateFile: certificates.foreignCertificate,
             keyFile: certificates.foreignKey)
-        #expect(try await greeting(listener, known).hasSuffix(" foreign\n"))
+        #expect(try await greeting(listener, known).hasSuffix(" foreign dns:elsewhere.example\n"))
         let unknown = try TLSClientSettings(authorityFile: certificates.authority)
         #expect(try await greeting(listener, unknown).hasSuffix(" nobody\n"))
     }

@@ -1,7 +1,7 @@
 import Engine
 import HTTPCore
 package import Jobs
-import Stores
+package import Stores
 
 /// What an owner has used of what he may.
 package struct OwnerUsage: Equatable, Sendable {

@@ -41,7 +41,7 @@ enum EndpointDocument {
             json.beginObject()
             for header in settings.headers {
                 json.key(header.name)
-                json.string(header.value)
+                json.string(EndpointFields.hidden)
             }
             json.endObject()
         }

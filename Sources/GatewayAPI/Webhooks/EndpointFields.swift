@@ -83,6 +83,9 @@ struct EndpointFields {
         }
     }
 
+    /// Shown instead of a header's value, which may be a credential; sent back, it leaves the value as it is.
+    static let hidden = "***"
+
     /// nil when it is a good one for `v1`.
     static func fault(ofSecret text: String) -> String? {
         guard text.hasPrefix("whsec_") else {
@@ -166,13 +169,15 @@ struct EndpointFields {
         guard let members = value.members, members.count <= EndpointRules.mostHeaders else {
             return fault("headers", "it must be an object of at most \(EndpointRules.mostHeaders) strings.")
         }
+        let stored = settings.headers
         settings.headers = []
         for member in members {
             guard let text = member.value.string else {
                 fault("headers/\(member.name.prefix(64))", "it must be a string.")
                 continue
             }
-            settings.headers.append(.init(name: member.name, value: text))
+            let kept = text == Self.hidden ? stored.first { $0.name == member.name } : nil
+            settings.headers.append(kept ?? .init(name: member.name, value: text))
         }
     }
 

@@ -92,6 +92,8 @@ final class RunningGateway: Sendable {
         settings.jobLife = configuration.retention.ages[.jobs]
         settings.version = Version.text
         settings.cursorSecret = secret.octets
+        settings.ownerRates = configuration.ownerRates
+        settings.localRates = configuration.localRates
         settings.checkNotify = { url in
             do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
