@@ -99,6 +99,18 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
         _ = second
     }
 
+    @Test func `limits change while streams run`() throws {
+        let limiter = OwnerLimiter(OwnerRates(submitsPerMinute: 1, eventStreams: 1), clock: clock.clock)
+        let one = try owner("one")
+        let stream = limiter.enter(.streams, of: one)
+        _ = limiter.take(.submits, of: one)
+        limiter.change(to: OwnerRates(submitsPerMinute: 5, eventStreams: 2), ofLocal: .none)
+        #expect(limiter.take(.submits, of: one)?.remaining == 4)
+        #expect(limiter.count(.streams, of: one) == 1)
+        #expect(limiter.enter(.streams, of: one) != nil)
+        stream?.end()
+    }
+
     @Test func `owners without end take no memory without end`() throws {
         let limiter = OwnerLimiter(OwnerRates(requestsPerSecond: 10), clock: clock.clock, mostOwners: 100)
         let held = limiter.enter(.streams, of: try owner("held"))

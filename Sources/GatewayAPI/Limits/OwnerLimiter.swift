@@ -57,13 +57,13 @@ package final class OwnerLimiter: Sendable {
     private struct State {
         var accounts: [Owner: Account] = [:]
         var sweptAt = Timestamp(microseconds: .min)
+        var usual: OwnerRates
+        var ofLocal: OwnerRates
     }
 
-    private let usual: OwnerRates
-    private let ofLocal: OwnerRates
     private let clock: WallClock
     private let mostOwners: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Parameters:
     ///   - usual: of each owner.
@@ -72,13 +72,26 @@ package final class OwnerLimiter: Sendable {
     package init(
         _ usual: OwnerRates, ofLocal: OwnerRates = .none, clock: WallClock = .system, mostOwners: Int = 10_000
     ) {
-        self.usual = usual
-        self.ofLocal = ofLocal
+        state = Mutex(State(usual: usual, ofLocal: ofLocal))
         self.clock = clock
         self.mostOwners = max(1, mostOwners)
     }
 
-    package func rates(of owner: Owner) -> OwnerRates { owner == .local ? ofLocal : usual }
+    package func rates(of owner: Owner) -> OwnerRates {
+        state.withLock { owner == .local ? $0.ofLocal : $0.usual }
+    }
+
+    /// Other limits from now on. What was counted over time begins anew; what is under way stays counted.
+    package func change(to usual: OwnerRates, ofLocal: OwnerRates) {
+        state.withLock { state in
+            guard state.usual != usual || state.ofLocal != ofLocal else { return }
+            (state.usual, state.ofLocal) = (usual, ofLocal)
+            for owner in state.accounts.keys {
+                state.accounts[owner]?.requests = nil
+                state.accounts[owner]?.submits = nil
+            }
+        }
+    }
 
     /// Owners in memory.
     package var owners: Int { state.withLock { $0.accounts.count } }

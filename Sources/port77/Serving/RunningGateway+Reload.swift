@@ -62,6 +62,7 @@ extension RunningGateway {
         proxies.withLock { $0 = Proxies(new.proxies) }
         Logs.setLevel(new.log.level)
         engine.keep(new.retention)
+        gateway.limiter.change(to: new.ownerRates, ofLocal: new.localRates)
         let leaving = result.removed + result.changed
         let staying = desk.hosts.filter { !(leaving + result.adjusted).contains($0.id) }
         desk.serve(staying + adjusted + arriving, ownerLimits: new.ownerLimits)
@@ -77,6 +78,7 @@ extension RunningGateway {
         if old.publicFolder != new.publicFolder { names.append("public") }
         if old.openAPIFolder != new.openAPIFolder { names.append("openapi") }
         if old.webhooks != new.webhooks { names.append("webhooks") }
+        if old.auth != new.auth { names.append("auth") }
         if old.http != new.http || old.names != new.names { names.append("http") }
         if old.log.format != new.log.format { names.append("log.format") }
         return names

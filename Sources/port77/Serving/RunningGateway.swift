@@ -30,7 +30,7 @@ final class RunningGateway: Sendable {
     let current: Locked<Current>
     let log: Logger
     private let deliveries: DeliveryRunner
-    private let gateway: Gateway
+    let gateway: Gateway
     private let server: Server
     private let announcement = Locked<(isOver: Bool, pause: Task<Void, Never>?)>((false, nil))
     private let door: Door
