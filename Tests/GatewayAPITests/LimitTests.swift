@@ -180,7 +180,8 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
         let held = try await rig.post("/v1/jobs?hold=true", Decks.hello, ("X-Owner", "one"))
         let id = try #require(held.id)
         async let waiting = rig.call("GET", "/v1/jobs/\(id)", [("X-Owner", "one"), ("Prefer", "wait=60")])
-        while rig.gateway.limiter.count(.waits, of: try owner("one")) == 0 { await Task.yield() }
+        let end = ContinuousClock.now.advanced(by: .seconds(30))
+        while rig.gateway.limiter.count(.waits, of: try owner("one")) == 0, .now < end { await Task.yield() }
         let refused = try await rig.post("/v1/jobs", Decks.hello, ("X-Owner", "one"), ("Prefer", "wait=60"))
         #expect(refused.status == 429)
         #expect(refused.json["violated-policies"]?.elements == [.string("waits")])
