@@ -1,4 +1,5 @@
 import Engine
+import GatewayAPI
 import HTTPCore
 import Jobs
 import Lines
