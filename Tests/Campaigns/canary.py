@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -220,9 +221,13 @@ for name in os.listdir(ground.data):
         with open(path, "rb") as file:
             known.keep(f"the gateway's {name}", file.read())
         score.check(f"{name} is for its owner only", os.stat(path).st_mode & 0o77 == 0)
+with sqlite3.connect(f"file:{os.path.join(ground.data, 'port77.db')}?mode=ro", uri=True) as store:
+    for number, (key,) in enumerate(store.execute("SELECT secret FROM signing_keys")):
+        known.keep(f"private key {number + 1} of the gateway", key.split("_", 1)[-1].rstrip("="))
+
 # -- work
 
-DECK = (f"//CANARY JOB (1),'CANARY',CLASS=A,USER=IBMUSER,\n//  PASSWORD=({card_password},{card_new})\n"
+DECK = (f"//CANARY JOB (1),'CANARY',CLASS=A,PASSWORD=({card_password},{card_new})\n"
         "//S1 EXEC PGM=LINES,PARM=3\n//SYSPRINT DD SYSOUT=*\n").encode()
 endpoint = call("POST", "/v1/webhooks", json.dumps({
     "url": catcher.url + "/hook", "events": ["job.*"], "secret": endpoint_secret,
