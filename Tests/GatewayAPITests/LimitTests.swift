@@ -126,7 +126,7 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
 
 @Suite struct LimitTests {
     private func rig(_ rates: OwnerRates, limits: BacklogLimits = BacklogLimits()) throws -> Rig {
-        try Rig(ownerLimits: limits, clock: MovedClock().clock) { settings in
+        try Rig(ownerLimits: limits, deskAt: MovedClock().clock) { settings in
             settings.ownerRates = rates
             settings.identify = { Caller(owner: $0["x-owner"].flatMap { Owner($0) } ?? .local, scopes: .all) }
         }

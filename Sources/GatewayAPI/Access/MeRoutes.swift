@@ -13,7 +13,7 @@ extension Gateway {
             json.beginObject()
             json.caller(caller)
             json.key("limits")
-            writeLimits(to: &json)
+            writeLimits(of: caller.owner, to: &json)
             json.key("idempotency_keys")
             json.beginObject()
             // With the job, so that a key can never be used a second time while its job is there.
@@ -41,19 +41,26 @@ extension Gateway {
             json.int(backlog.octets)
             json.key("stored_octets")
             json.int(try await desk.store.storedOctets()[caller.owner] ?? 0)
+            json.key("event_streams")
+            json.int(limiter.count(.streams, of: caller.owner))
+            json.key("waits")
+            json.int(limiter.count(.waits, of: caller.owner))
             json.key("limits")
-            writeLimits(to: &json)
+            writeLimits(of: caller.owner, to: &json)
             json.endObject()
             return .json(json.bytes, fields: ["Cache-Control": "no-store"])
         }
     }
 
     /// Those of an owner; what is not there is not limited.
-    private func writeLimits(to json: inout JSONWriter) {
+    private func writeLimits(of owner: Owner, to json: inout JSONWriter) {
+        let rates = limiter.rates(of: owner)
         json.beginObject()
         for (name, limit) in [
             ("waiting_jobs", desk.ownerLimits.jobs), ("waiting_octets", desk.ownerLimits.octets),
             ("stored_octets", desk.ownerLimits.stored), ("webhooks", settings.mostEndpoints),
+            ("requests_per_second", rates.requestsPerSecond), ("submits_per_minute", rates.submitsPerMinute),
+            ("event_streams", rates.eventStreams), ("waits", rates.waits),
         ] {
             guard let limit else { continue }
             json.key(name)

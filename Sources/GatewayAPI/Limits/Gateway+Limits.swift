@@ -1,17 +1,4 @@
-import Engine
 import HTTPCore
-package import Jobs
-package import Stores
-
-/// What an owner has used of what he may.
-package struct OwnerUsage: Equatable, Sendable {
-    package var waiting: Backlog
-    package var waitingLimits: BacklogLimits
-    package var storedOctets: Int
-    package var eventStreams: Int
-    package var waits: Int
-    package var rates: OwnerRates
-}
 
 extension Gateway {
     /// One more request of the caller.
@@ -52,15 +39,6 @@ extension Gateway {
             .quotaExceeded, "You have \(most) \(words) already, as many as you may.", retryAfter: LimitFields.later(5))
         problem.violatedPolicies = [crowd.rawValue]
         throw problem
-    }
-
-    /// For `/v1/usage`.
-    package func usage(of owner: Owner) async throws(StoreError) -> OwnerUsage {
-        OwnerUsage(
-            waiting: desk.store.backlog(of: owner), waitingLimits: desk.ownerLimits,
-            storedOctets: try await desk.store.storedOctets()[owner] ?? 0,
-            eventStreams: limiter.count(.streams, of: owner), waits: limiter.count(.waits, of: owner),
-            rates: limiter.rates(of: owner))
     }
 }
 

@@ -27,7 +27,7 @@ struct Config: ParsableCommand {
                 }
                 try ListenRules.check(
                     places.filter { !$0.isInherited }, configuration.tls,
-                    hasKeys: KeyFile.hasKeys(folder: configuration.data))
+                    hasKeys: KeyFile.hasKeys(folder: configuration.data) || !configuration.auth.isEmpty)
             } catch {
                 faults.append("\(error)")
             }

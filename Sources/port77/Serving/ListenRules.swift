@@ -65,7 +65,7 @@ enum ListenRules {
 
     /// Beyond this machine only those are heard who can say who they are.
     ///
-    /// - Parameter hasKeys: API keys exist.
+    /// - Parameter hasKeys: API keys exist, or other credentials are configured.
     static func check(
         _ places: [ListenPlace], _ tls: Configuration.ServerTLS?, hasKeys: Bool
     ) throws(ConfigurationFault) {

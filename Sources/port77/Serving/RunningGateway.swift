@@ -5,6 +5,7 @@ import Jobs
 import Lines
 import Logging
 import Stores
+import Tokens
 import Webhooks
 import Wire
 
@@ -34,6 +35,7 @@ final class RunningGateway: Sendable {
     private let server: Server
     private let announcement = Locked<(isOver: Bool, pause: Task<Void, Never>?)>((false, nil))
     private let door: Door
+    private let others: OtherCredentials
 
     /// Opens the store, recovers, and begins to accept. Blocks for as long as that takes.
     init(_ configuration: Configuration, environment: [String: String], log: Logger) async throws {
@@ -81,10 +83,12 @@ final class RunningGateway: Sendable {
             for change in changes { if let endpoint = change.endpoint { deliveries.endpointChanged(endpoint) } }
         }
 
-        let door = Door(store: store, pepper: KeyPepper(secret: secret.octets))
+        others = OtherCredentials(configuration.auth, log: log)
+        let door = Door(store: store, pepper: KeyPepper(secret: secret.octets), others: others.askers(log))
         try await door.refresh()
         self.door = door
-        try ListenRules.check(spots.map(\.place), configuration.tls, hasKeys: door.hasKeys)
+        try ListenRules.check(
+            spots.map(\.place), configuration.tls, hasKeys: door.hasKeys || !configuration.auth.isEmpty)
 
         var settings = GatewaySettings()
         settings.door = door
@@ -138,6 +142,8 @@ final class RunningGateway: Sendable {
 
     /// Works until `stop`, then closes the store. To be called once.
     func run() async {
+        others.tokens?.start()
+        defer { others.tokens?.stop() }
         await withDiscardingTaskGroup { group in
             if let tls { group.addTask { await CertificateWatch(tls: tls, log: self.log).run() } }
             group.addTask {
