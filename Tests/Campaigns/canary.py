@@ -340,7 +340,7 @@ url = f"http://127.0.0.1:{ground.gateway.port}"
 for name, arguments in [
     ("config check", ["config", "check", ground.config]), ("config check of faults", ["config", "check", bad]),
     ("serve with faults", ["serve", "--config", bad]), ("keys list", ["keys", "list", "--data", ground.data]),
-    ("list", ["list", "--url", url]), ("status", ["status", jobs[0], "--url", url]), ("hosts", ["hosts", "--url", url]),
+    ("list", ["list", "--gateway", url]), ("status", ["status", jobs[0], "--gateway", url]), ("hosts", ["hosts", "--gateway", url]),
     ("backup", ["backup", "--config", ground.config, os.path.join(folder, "backup")]),
     ("backup --verify", ["backup", "--verify", os.path.join(folder, "backup")]),
 ]:
