@@ -57,6 +57,8 @@ package final class HostRunner: Sendable {
         var isReconciling = false
         var reconcileAgain = false
         var busyTries = 0
+        /// From the start of the run until what an earlier one left was taken up.
+        var recoveryTime: Duration?
     }
 
     package let host: HostProfile
@@ -87,7 +89,9 @@ package final class HostRunner: Sendable {
 
     /// Recovers what an earlier run left, then works until cancelled. The pool runs inside.
     package func run() async {
+        let began = ContinuousClock.now
         await recover()
+        state.withLock { $0.recoveryTime = .now - began }
         await withDiscardingTaskGroup { group in
             group.addTask { await self.host.pool.run() }
             group.addTask { await self.takeReports() }
@@ -98,6 +102,9 @@ package final class HostRunner: Sendable {
             group.cancelAll()
         }
     }
+
+    /// nil: still at it.
+    var recoveryTime: Duration? { state.withLock { $0.recoveryTime } }
 
     /// Sends nothing more; lets what is under way end, `grace` at most. `run` returns afterwards.
     package func stop(grace: Duration) async {

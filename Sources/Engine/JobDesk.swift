@@ -80,7 +80,7 @@ package final class JobDesk: Sendable {
             held: options.hold, priority: options.priority, createdAt: clock.now(), notBefore: options.notBefore,
             notAfter: options.notAfter, correlator: options.correlator, labels: options.labels, deck: deck.summary,
             uncertainPolicy: options.uncertainPolicy ?? host.uncertainPolicy,
-            timeout: options.timeout, batch: batch)
+            timeout: options.timeout, batch: batch, origin: options.origin)
         var submission = Submission(job: job, deck: deck.body, notify: options.notify)
         submission.submittedDeck = deck.original
         submission.hostLimits = host.limits
@@ -174,6 +174,7 @@ package struct SubmitOptions: Sendable {
     package var idempotencyKey: Key?
     /// Whose submission the audit log has; nil where nobody is asked who he is.
     package var principal: Principal?
+    package var origin: Origin?
 
     package init(owner: Owner) { self.owner = owner }
 }

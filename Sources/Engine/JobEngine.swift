@@ -83,6 +83,13 @@ package final class JobEngine: Sendable {
         }
     }
 
+    /// How far it is with what an earlier run left.
+    package var recovery: RecoveryStatus {
+        let times = runners.map(\.recoveryTime)
+        return RecoveryStatus(
+            remaining: times.count { $0 == nil }, time: times.compactMap(\.self).max() ?? .zero)
+    }
+
     package func stop(grace: Duration = .seconds(10)) async {
         let runners = state.withLock { state in
             state.isStopping = true
@@ -167,5 +174,17 @@ package final class JobEngine: Sendable {
             }
             do { try await sleeper.sleep(for: settings.expiryPause) } catch { return }
         }
+    }
+}
+
+/// How far an engine is with the jobs that were under way when it began.
+package struct RecoveryStatus: Equatable, Sendable {
+    /// Hosts whose jobs are still to be taken up.
+    package var remaining = 0
+    /// What the slowest of the others took.
+    package var time = Duration.zero
+    package init(remaining: Int = 0, time: Duration = .zero) {
+        self.remaining = remaining
+        self.time = time
     }
 }

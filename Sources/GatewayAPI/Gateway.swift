@@ -26,6 +26,7 @@ package final class Gateway: Sendable {
         self.settings = settings
         figures = Figures(now: desk.clock.now())
         limiter = OwnerLimiter(settings.ownerRates, ofLocal: settings.localRates, clock: desk.clock)
+        desk.store.observe { [figures] in figures.committed($0) }
     }
 
     /// What every answer carries, problems included: nothing served here runs, frames or sniffs.
@@ -70,6 +71,7 @@ package final class Gateway: Sendable {
         addHostRoutes(to: &router)
         addUnclaimedRoutes(to: &router)
         addWebhookRoutes(to: &router)
+        addHealthRoutes(to: &router)
         addSystemRoutes(to: &router)
         addStorageRoutes(to: &router)
         addAuditRoutes(to: &router)

@@ -1,4 +1,6 @@
+package import Engine
 package import HTTPCore
+package import Webhooks
 
 /// Every limit and choice of the API in one place.
 package struct GatewaySettings: Sendable {
@@ -46,6 +48,12 @@ package struct GatewaySettings: Sendable {
     package var checkNotify: @Sendable (String) throws -> Void = { _ in }
     /// What is asked of the webhook sender.
     package var webhooks = WebhookServices()
+    /// What the webhook sender has done, for `/metrics`.
+    package var deliveryMetrics: @Sendable () -> DeliveryMetrics = { DeliveryMetrics() }
+    /// How far the engine is with what an earlier run left.
+    package var recovery: @Sendable () -> RecoveryStatus = { RecoveryStatus() }
+    /// What is healthy answers in this time.
+    package var healthLimit = Duration.seconds(5)
 
     /// The description served at `/openapi.json`.
     package var openAPI: [UInt8] = []

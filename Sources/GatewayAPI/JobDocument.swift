@@ -93,6 +93,12 @@ enum JobDocument {
             json.key("batch")
             json.string(batch.description)
         }
+        if let origin = job.origin {
+            json.key("request_id")
+            json.string(origin.requestID)
+            json.key("traceparent")
+            json.string(origin.trace.parent)
+        }
         json.key("attempts")
         json.int(job.attempts)
         json.key("output_count")
@@ -164,6 +170,8 @@ enum JobDocument {
         json.string(job + "/events")
         json.key("deliveries")
         json.string(job + "/deliveries")
+        json.key("trace")
+        json.string(job + "/trace")
         json.endObject()
     }
 

@@ -90,10 +90,10 @@ extension Gateway {
 
     func writeStorage(to text: inout MetricsWriter) async throws {
         text.single(
-            "rje_storage_writable", "gauge", "1 while writes are acknowledged, 0 after a fault that needs a restart.",
+            "rje_storage_writable", .gauge, "1 while writes are acknowledged, 0 after a fault that needs a restart.",
             desk.store.health == .open ? 1 : 0)
         text.single(
-            "rje_stored_octets", "gauge", "Decks and print-out stored.",
+            "rje_stored_bytes", .gauge, "Decks and print-out stored.",
             try await desk.store.storedOctets().values.reduce(0, +))
     }
 }

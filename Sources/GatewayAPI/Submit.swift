@@ -33,6 +33,7 @@ extension Gateway {
             gateway: self, request: request, caller: caller, fields: fields, isStrict: request.preferences.isStrict)
         let taken = try await reader.take(body)
         var options = try reader.fields.options(for: caller, settings)
+        options.origin = request.origin
         if key == nil, taken.host.requiresKey {
             throw Problem(
                 .idempotencyKeyInvalid,

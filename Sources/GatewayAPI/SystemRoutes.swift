@@ -6,18 +6,6 @@ import Wire
 
 extension Gateway {
     func addSystemRoutes(to router: inout Router) {
-        router.immediate(.get, "/livez", name: "getLiveness") { request in
-            _ = try QueryReader(request)
-            return .text("ok\n", fields: ["Cache-Control": "no-store"])
-        }
-        router.route(.get, "/readyz", "getReadiness") { [self] request, _ in try await readiness(request) }
-        router.route(.get, "/metrics", "getMetrics") { [self] request, _ in
-            if !settings.hasOpenMetrics { _ = try caller(of: request, for: .hostsRead) }
-            _ = try QueryReader(request)
-            return Response(
-                contentType: "text/plain; version=0.0.4; charset=utf-8", fields: ["Cache-Control": "no-store"],
-                body: .bytes(try await metrics()))
-        }
         router.immediate(.get, "/openapi.json", name: "getOpenAPI") { [settings] request in
             _ = try QueryReader(request)
             guard !settings.openAPI.isEmpty else {
@@ -35,25 +23,6 @@ extension Gateway {
             _ = try QueryReader(request)
             return try ProblemPage.answer(request)
         }
-    }
-
-    /// Whether requests should come here: the store takes writes, and the gateway is not stopping. Hosts do not count.
-    private func readiness(_ request: Request) async throws -> Response {
-        let query = try QueryReader(request, names: ["verbose"])
-        var failure: String?
-        do {
-            try await desk.store.checkWritable()
-        } catch {
-            failure =
-                if case StoreError.unavailable(let words) = error { "cannot write: \(words)" } else { "cannot write" }
-        }
-        let isReady = failure == nil && !isLeaving
-        var text = isReady ? "ok\n" : "not ready\n"
-        if query.parameters.has("verbose") {
-            text = failure.map { "[-]store \($0)\n" } ?? "[+]store\n"
-            text += isLeaving ? "[-]draining stopping\n" : "[+]draining\n"
-        }
-        return .text(text, status: isReady ? 200 : 503, fields: ["Cache-Control": "no-store"])
     }
 }
 

@@ -108,6 +108,7 @@ enum MediaTypes {
     static let json = "application/json"
     static let text = "text/plain"
     static let utf8Text = "text/plain; charset=utf-8"
+    static let openMetrics = "application/openmetrics-text"
     static let octets = "application/octet-stream"
     static let lines = "application/x-ndjson"
     static let events = "text/event-stream"

@@ -13,8 +13,16 @@ package struct AnsweredRequest: Sendable {
     package let sentBodyBytes: Int
     /// The client was still there at the end.
     package let isComplete: Bool
+    /// nil: it could not be read.
+    package let head: RequestHead?
     /// Who asked, as `Request.peer`; `nil` also when the request could not be read.
     package let peer: SocketAddress?
+    let number: UInt64
+
+    /// As the answer had it in `Request-Id`.
+    package var requestID: String { RequestID.text(head, number) }
+    /// As sent, without the query; `-` when it could not be read.
+    package var path: String { head?.path.text ?? "-" }
 }
 
 /// An HTTP/1.1 server on some event loops.

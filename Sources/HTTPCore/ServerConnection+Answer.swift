@@ -263,7 +263,8 @@ extension ServerConnection {
             return
         }
         var problem = problem
-        let id = RequestID.text(current?.head, current?.number ?? context.nextRequestNumber())
+        let number = current?.number ?? context.nextRequestNumber()
+        let id = RequestID.text(current?.head, number)
         problem.requestID = id
         let response = problem.response(asText: current.map { Accept.wantsPlainErrors($0.head) } ?? false)
         guard case .bytes(let body) = response.body else { return }
@@ -277,17 +278,17 @@ extension ServerConnection {
             report(current, isComplete: true)
             self.current = nil
         } else {
-            reportUnread(status: response.status)
+            reportUnread(status: response.status, number: number)
         }
         abandon(error)
         end()
     }
 
-    private func reportUnread(status: Int) {
+    private func reportUnread(status: Int, number: UInt64) {
         context.options.answered?(
             AnsweredRequest(
                 route: nil, method: nil, status: status, duration: .zero, receivedBodyBytes: 0, sentBodyBytes: 0,
-                isComplete: true, peer: connection.peer))
+                isComplete: true, head: nil, peer: connection.peer, number: number))
     }
 
     // MARK: streams

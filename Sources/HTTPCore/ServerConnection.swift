@@ -368,7 +368,7 @@ final class ServerConnection: ConnectionHandler, @unchecked Sendable {
                 route: current.route, method: current.head.method, status: current.status ?? 499,
                 duration: .nanoseconds(monotonicNanoseconds() - current.startedAt),
                 receivedBodyBytes: receivedBodyBytes, sentBodyBytes: current.sentBytes, isComplete: isComplete,
-                peer: current.peer))
+                head: current.head, peer: current.peer, number: current.number))
     }
 }
 

@@ -38,6 +38,8 @@ package struct Job: Equatable, Sendable {
     package var outputs: Int
     /// Of jobs that came together.
     package let batch: BatchID?
+    /// nil: not brought by a request, or stored before origins were kept.
+    package var origin: Origin?
 
     package struct Label: Equatable, Sendable {
         package let key: String
@@ -55,7 +57,7 @@ package struct Job: Equatable, Sendable {
         id: JobID, host: HostID, owner: Owner, name: JobName?, held: Bool = false, priority: Int = 0,
         createdAt: Timestamp, notBefore: Timestamp? = nil, notAfter: Timestamp? = nil, correlator: String? = nil,
         labels: [Label] = [], deck: DeckSummary, uncertainPolicy: UncertainPolicy = .hold,
-        timeout: Duration? = nil, batch: BatchID? = nil
+        timeout: Duration? = nil, batch: BatchID? = nil, origin: Origin? = nil
     ) {
         self.id = id
         self.host = host
@@ -75,6 +77,7 @@ package struct Job: Equatable, Sendable {
         attempts = 0
         self.uncertainPolicy = uncertainPolicy
         self.timeout = timeout
+        self.origin = origin
         outputs = 0
         self.batch = batch
     }

@@ -153,6 +153,7 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
     func writeReady(_ bytes: [UInt8]) -> Result<Void, LineError>? {
         guard outputEnd == nil, let connection, connection.isOpen else { return .failure(outputEnd ?? .closed) }
         connection.write(bytes)
+        LineFigures.count(sent: bytes.count)
         return connection.isCongestedNow ? nil : .success(())
     }
 
@@ -238,6 +239,7 @@ final class TCPLineCore: ConnectionHandler, @unchecked Sendable {
 
     func received(_ bytes: UnsafeRawBufferPointer) {
         guard inputEnd == nil else { return }
+        LineFigures.count(received: bytes.count)
         if let reader, !reader.isFinished {
             self.reader = nil
             reader.finish(.success(Array(bytes)))

@@ -60,11 +60,14 @@ package struct Delivery: Equatable, Sendable {
     package let target: DeliveryTarget
     /// Asked for by hand: one try that changes no count, whatever the breaker says.
     package let isExtra: Bool
+    /// Of the job it tells of.
+    package let trace: TraceContext?
 
     package init(
         id: DeliveryID, event: Event, owner: Owner, endpoint: Int64, url: String, attempts: Int,
-        target: DeliveryTarget = DeliveryTarget(), isExtra: Bool = false
+        target: DeliveryTarget = DeliveryTarget(), isExtra: Bool = false, trace: TraceContext? = nil
     ) {
+        self.trace = trace
         self.target = target
         self.isExtra = isExtra
         self.id = id

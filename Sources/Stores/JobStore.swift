@@ -94,6 +94,13 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
 
     /// Whether writes are acknowledged at all; anyone may ask at any time.
     nonisolated var health: StoreHealth { get }
+    nonisolated var figures: StoreFigures { get }
+
+    /// Returns when the thread that writes has come round: for `/livez`, whatever the state of the disk.
+    func ping() async
+
+    /// When the job that has waited longest for its host came, by host; those whose time has not come do not count.
+    func oldestQueued() async throws(StoreError) -> [HostID: Timestamp]
     /// Whether an operator has stopped sending to a host, kept over restarts.
     func isDraining(_ host: HostID) async throws(StoreError) -> Bool
     func setDraining(_ isDraining: Bool, of host: HostID, audit entry: AuditEntry) async throws(StoreError)

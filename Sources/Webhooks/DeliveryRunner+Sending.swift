@@ -74,7 +74,7 @@ extension DeliveryRunner {
         case .success(let url):
             return await post(
                 entry.delivery.event, to: url, target: entry.delivery.target, endpoint: entry.delivery.endpoint,
-                owner: entry.delivery.owner, turn: entry.delivery.attempts, at: now)
+                owner: entry.delivery.owner, turn: entry.delivery.attempts, trace: entry.delivery.trace, at: now)
         case .failure(let refusal): return (SendResult(refusal), nil)
         }
     }
@@ -83,7 +83,7 @@ extension DeliveryRunner {
     /// - Parameter turn: one address a try; the next try takes the next.
     func post(
         _ event: Event, to url: WebhookURL, target: DeliveryTarget, endpoint: Int64, owner: Owner, turn: Int,
-        at now: Timestamp
+        trace: TraceContext? = nil, at now: Timestamp
     ) async -> (SendResult, address: String?) {
         let message = EventMessage(event, owner: owner, mode: target.mode)
         let seconds = now.microseconds / 1_000_000
@@ -98,6 +98,10 @@ extension DeliveryRunner {
             headers.append(origin)
         }
         headers += target.headers.compactMap { SendHeader($0.name, $0.value) }
+        if let trace, !headers.contains(where: { $0.name.lowercased() == "traceparent" }) {
+            headers += [SendHeader("traceparent", trace.next().parent)].compactMap(\.self)
+            headers += [trace.state.flatMap { SendHeader("tracestate", $0) }].compactMap(\.self)
+        }
         return await exchange(.post, url, headers: headers, body: message.body, turn: turn)
     }
 

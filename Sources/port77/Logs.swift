@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Jobs
 import Logging
 import Synchronization
@@ -58,13 +58,28 @@ private struct LineLog: LogHandler {
             }
             json.endObject()
             line = json.bytes
-        case .plain:
+        case .text:
             var text = "\(time) \(event.level.rawValue) \(event.message)"
             for (key, value) in fields { text += " \(key)=\(Self.quoted(value.description))" }
             line = Array(text.utf8)
         }
         line.append(0x0A)
-        FileHandle.standardError.write(Data(line))
+        Self.write(line)
+    }
+
+    /// What cannot be written is lost: nothing stops because nobody reads the log.
+    private static func write(_ line: [UInt8]) {
+        line.withUnsafeBytes { octets in
+            var rest = octets[...]
+            while !rest.isEmpty {
+                let count = Glibc.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                guard count > 0 else {
+                    if count < 0, errno == EINTR { continue }
+                    return
+                }
+                rest = rest.dropFirst(count)
+            }
+        }
     }
 
     private static func quoted(_ text: String) -> String {

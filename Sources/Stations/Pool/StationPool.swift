@@ -24,6 +24,8 @@ package final class StationPool: Sendable {
         var alarmAt: Duration?
         /// Who gives the host's notices.
         var watcher: SessionID?
+        /// Sessions that failed, by the kind of error.
+        var errors: [String: Int] = [:]
         var isFinished = false
         var finishWaiters: [CheckedContinuation<Void, Never>] = []
     }
@@ -107,6 +109,9 @@ package final class StationPool: Sendable {
     }
 
     package var status: PoolStatus { state.withLock { $0.pool.status(at: ticker.elapsed()) } }
+
+    /// Sessions that failed or did not come to be since the pool began, by the kind of error.
+    package var errors: [String: Int] { state.withLock { $0.errors } }
 
     /// A session is there that gets the host's notices.
     package var hasNotices: Bool { state.withLock { $0.watcher != nil } }
@@ -245,8 +250,12 @@ package final class StationPool: Sendable {
         let isTaken = state.withLock { state in
             guard prepare(&state) else { return false }
             let now = ticker.elapsed()
-            if case .sessionEnded(let id, _) = event { state.stations[id] = nil }
-            if case .signOnFailed(let id, _) = event { state.stations[id] = nil }
+            switch event {
+            case .sessionEnded(let id, let error), .signOnFailed(let id, let error):
+                let isFirst = state.stations.removeValue(forKey: id) != nil
+                if isFirst, error != .closed { state.errors[error.kind, default: 0] += 1 }
+            default: break
+            }
             if case .released(let id) = event { state.fates[id] = nil }
             for action in state.pool.handle(event, at: now) {
                 switch action {

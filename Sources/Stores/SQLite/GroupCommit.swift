@@ -22,6 +22,7 @@ final class GroupCommit: Sendable {
     private let memory: StoreMemory
     private let checkpointer: Checkpointer
     private let waiting = Mutex(Waiting())
+    let figures = Mutex(StoreFigures())
     private let observers = Mutex<[@Sendable ([Committed]) -> Void]>([])
     /// Told of parts of spool files that a commit made superfluous.
     private let onFinishedParts: @Sendable ([SpoolPart]) -> Void
@@ -88,6 +89,7 @@ final class GroupCommit: Sendable {
             return
         }
         let transaction = WriteTransaction(connection, memory: memory)
+        let began = ContinuousClock.now
         do {
             try transaction.begin()
             for write in batch {
@@ -96,7 +98,14 @@ final class GroupCommit: Sendable {
                 // It left half of its work, or took the transaction with it.
                 if let error, transaction.writes != writesBefore || !transaction.isOpen { throw error }
             }
+            let syncing = ContinuousClock.now
             try transaction.commit()
+            let ended = ContinuousClock.now
+            figures.withLock {
+                $0.commits.add(ended - began)
+                $0.syncs.add(ended - syncing)
+                $0.operations += batch.count
+            }
         } catch {
             transaction.rollBack()
             if let error = error as? SQLError, error.isLasting { stop(error) }

@@ -12,7 +12,8 @@ extension StoredJob {
         row, id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code, outcome_abend, \
         outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at, started_at, ended_at, \
         not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash, deck_form, attempts, \
-        cancel_requested_at, uncertain_policy, outputs, timeout, cancel_effect, batch
+        cancel_requested_at, uncertain_policy, outputs, timeout, cancel_effect, batch, request_id, traceparent, \
+        tracestate
         """
 
     /// The columns again, for a query in which `jobs` is called `j`.
@@ -57,14 +58,16 @@ extension StoredJob {
         job.cancelEffect = try row.optionalText(33).map {
             try row.require(CancelEffect(rawValue: $0), "a cancel effect")
         }
+        job.origin = Origin(row, from: 35)
     }
 
     static let insert = """
         INSERT INTO jobs (id, host, owner, name, state, reason, host_job, outcome_kind, outcome_return_code,
             outcome_abend, outcome_text, outcome_matched_by, version, priority, created_at, changed_at, submitted_at,
             started_at, ended_at, not_before, not_after, correlator, labels, deck_octets, deck_cards, deck_hash,
-            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed, timeout, cancel_effect, batch)
-        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+            deck_form, attempts, cancel_requested_at, uncertain_policy, outputs, delayed, timeout, cancel_effect, batch,
+            request_id, traceparent, tracestate)
+        VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
         """
 
     static func insertValues(_ job: Job) -> [SQLValue] {
@@ -80,6 +83,7 @@ extension StoredJob {
             .int(job.attempts), .time(job.cancelRequestedAt), .text(job.uncertainPolicy.rawValue), .int(job.outputs),
             .int(delayed(job)), .optional(job.timeout.map(microseconds)), .optional(job.cancelEffect?.rawValue),
             job.batch.map { .batch($0) } ?? .null,
+            .optional(job.origin?.requestID), .optional(job.origin?.trace.parent), .optional(job.origin?.trace.state),
         ]
     }
 

@@ -65,8 +65,9 @@ enum Queries {
         """
     static let delivery = """
         SELECT d.id, d.attempts, d.endpoint, p.owner, p.url, e.sequence, e.id, e.type, e.job, e.at, e.body, d.once, p.id,
-            p.secrets
+            p.secrets, j.traceparent, j.tracestate
         FROM deliveries d CROSS JOIN events e ON e.sequence = d.event CROSS JOIN endpoints p ON p.row = d.endpoint
+            LEFT JOIN jobs j ON j.id = e.job
         WHERE d.id = ?
         """
     static let nextDelivery = """

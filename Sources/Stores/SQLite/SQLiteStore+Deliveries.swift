@@ -43,7 +43,8 @@ extension SQLiteStore {
                     return Delivery(
                         id: DeliveryID(id), event: try Event(row, from: 5),
                         owner: try row.require(Owner(row.text(3)), "an owner"), endpoint: endpoint, url: row.text(4),
-                        attempts: row.int(1), target: target, isExtra: !row.isNull(11))
+                        attempts: row.int(1), target: target, isExtra: !row.isNull(11),
+                        trace: row.optionalText(14).flatMap { TraceContext(parent: $0, state: row.optionalText(15)) })
                 }
             }
         }

@@ -20,6 +20,7 @@ package final class SQLiteStore: JobStore {
     ///
     /// - Throws: `StoreOpeningError`.
     package init(folder: String, calls: SystemCalls = SystemCalls()) throws(StoreOpeningError) {
+        let began = ContinuousClock.now
         do {
             try SpoolFolder.makeFolder(folder)
             lock = try FolderLock(folder: folder)
@@ -58,6 +59,7 @@ package final class SQLiteStore: JobStore {
                 try spool.noteMissing(report, SQLConnection(database: database))
             }
             openReport = report
+            writer.figures.withLock { $0.openingTime = .now - began }
         } catch {
             throw StoreOpeningError(catching: error, folder: folder)
         }

@@ -15,6 +15,7 @@ enum Schema {
         migrator.registerMigration("flow") { try $0.execute(sql: flow) }
         migrator.registerMigration("batches") { try $0.execute(sql: batches) }
         migrator.registerMigration("keys") { try $0.execute(sql: keys) }
+        migrator.registerMigration("traces") { try $0.execute(sql: traces) }
         return migrator
     }()
 

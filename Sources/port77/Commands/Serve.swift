@@ -31,6 +31,21 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "TLS with a certificate of our own, made in the data folder: for trials.")
     var tlsSelfSigned = false
 
+    @Option(help: "Log lines as text or as json.")
+    var logFormat: String?
+
+    @Option(help: "The least level of a log line: trace, debug, info, notice, warning, error, critical.")
+    var logLevel: String?
+
+    func validate() throws {
+        if let logFormat, Configuration.Log.Format(spelled: logFormat) == nil {
+            throw ValidationError("--log-format is text or json")
+        }
+        if let logLevel, !Logs.levels.contains(logLevel) {
+            throw ValidationError("--log-level is one of \(Logs.levels.joined(separator: ", "))")
+        }
+    }
+
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let settings: Configuration
@@ -79,6 +94,8 @@ struct Serve: AsyncParsableCommand {
         try settings.apply(environment: environment)
         if !listen.isEmpty { settings.listen = try Configuration.Listen.list(listen, from: "--listen") }
         if let data { settings.data = data }
+        if let format = logFormat.flatMap({ Configuration.Log.Format(spelled: $0) }) { settings.log.format = format }
+        if let logLevel { settings.log.level = logLevel }
         if tlsSelfSigned {
             let made = try SelfSignedFiles(folder: settings.data, listens: settings.listen)
             settings.tls = Configuration.ServerTLS(files: made.files, isStrict: false)

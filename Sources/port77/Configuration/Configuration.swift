@@ -3,6 +3,7 @@ import GatewayAPI
 import HTTPCore
 import Jobs
 import Lines
+import Logging
 import Stores
 import Wire
 
@@ -73,8 +74,21 @@ struct Configuration: Equatable, Sendable {
     }
 
     struct Log: Equatable, Sendable {
-        enum Format: String, CaseIterable, Sendable { case plain, json }
-        var format = Format.plain
+        enum Format: String, CaseIterable, Sendable {
+            case text, json
+
+            /// `plain` is the older word for text.
+            init?(spelled word: String) { self.init(rawValue: word == "plain" ? "text" : word) }
+        }
+
+        /// Whether each request has a line, and at which level.
+        enum Access: String, CaseIterable, Sendable {
+            case off, debug, info
+            var level: Logger.Level? { Logger.Level(rawValue: rawValue) }
+        }
+
+        var format = Format.text
+        var access = Access.debug
         var level = "info"
     }
 
@@ -108,7 +122,7 @@ struct Configuration: Equatable, Sendable {
         }
         if let value = environment["PORT77_DATA"] { data = value }
         if let value = environment["PORT77_LOG_LEVEL"] { log.level = value }
-        if let value = environment["PORT77_LOG_FORMAT"], let format = Log.Format(rawValue: value) {
+        if let value = environment["PORT77_LOG_FORMAT"], let format = Log.Format(spelled: value) {
             log.format = format
         }
     }

@@ -202,12 +202,19 @@ struct ConfigurationReader {
     }
 
     private mutating func readLog(_ node: Node, into log: inout Configuration.Log) {
-        guard let members = members(of: node, named: "log", known: ["format", "level"]) else { return }
+        guard let members = members(of: node, named: "log", known: ["format", "level", "access"]) else { return }
         if let format = members["format"], let name = string(format, "format") {
-            if let known = Configuration.Log.Format(rawValue: name) {
+            if let known = Configuration.Log.Format(spelled: name) {
                 log.format = known
             } else {
-                fault(format, "format is plain or json")
+                fault(format, "format is text or json")
+            }
+        }
+        if let access = members["access"], let name = string(access, "access") {
+            if let known = Configuration.Log.Access(rawValue: name) {
+                log.access = known
+            } else {
+                fault(access, "access, the level of a line for each request, is off, debug or info")
             }
         }
         if let level = members["level"], let name = string(level, "level") {

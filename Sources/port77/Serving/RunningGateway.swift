@@ -80,6 +80,7 @@ final class RunningGateway: Sendable {
         self.deliveries = deliveries
         store.observe { changes in
             if changes.contains(where: \.hasDeliveries) { deliveries.wake() }
+            Self.log(changes, log)
             for change in changes { if let endpoint = change.endpoint { deliveries.endpointChanged(endpoint) } }
         }
 
@@ -102,6 +103,8 @@ final class RunningGateway: Sendable {
             do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
         settings.webhooks = WebhookServices(deliveries, keys)
+        settings.deliveryMetrics = { deliveries.metrics }
+        settings.recovery = { [engine] in engine.recovery }
         if let folder = Resources.folder("public", holding: "index.html", given: configuration.publicFolder) {
             settings.assets = Assets(folder: folder)
         } else {
@@ -122,11 +125,15 @@ final class RunningGateway: Sendable {
         let proxies = Locked(Proxies(configuration.proxies))
         self.proxies = proxies
         options.proxies = { proxies.withLock { $0 } }
-        options.answered = gateway.answered
+        let access = AccessLog(configuration.log, log)
+        options.answered = { [answered = gateway.answered] request in
+            answered(request)
+            access?.write(request)
+        }
         options.failed = { route, request, error in
             log.error(
                 "a request failed",
-                metadata: ["route": "\(route ?? "-")", "request": "\(request)", "error": "\(error)"])
+                metadata: ["route": "\(route ?? "-")", "request_id": "\(request)", "error": "\(error)"])
         }
         server = Server(router: gateway.router, loops: loops.loops, options: options)
         var places: [ListenPlace] = []
