@@ -33,7 +33,7 @@ extension HostRunner {
         var garbled = 0
         while !Task.isCancelled {
             do {
-                try await collectOnce(id, number, outcome)
+                try await FrameTape.$current.withValue(FrameTape()) { try await collectOnce(id, number, outcome) }
                 state.withLock { $0.follower.forget(number, of: id) }
                 return
             } catch StationError.closed {

@@ -21,7 +21,7 @@ extension HostRunner {
         while !Task.isCancelled {
             let next: Next
             do {
-                next = try await trySending(id)
+                next = try await FrameTape.$current.withValue(FrameTape()) { try await trySending(id) }
             } catch let error as StationError where error == .closed {
                 return
             } catch {

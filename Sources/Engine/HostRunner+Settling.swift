@@ -14,7 +14,9 @@ extension HostRunner {
     func settle(_ id: JobID) async {
         while !Task.isCancelled {
             do {
-                if try await trySettling(id) { return }
+                if try await FrameTape.$current.withValue(FrameTape(), operation: { try await trySettling(id) }) {
+                    return
+                }
             } catch let error as StationError where error == .closed {
                 return
             } catch {
@@ -114,7 +116,8 @@ extension HostRunner {
         var seen = "the host cannot be asked for it"
         if station.abilities.contains(.status), let name = job.name {
             do {
-                let (jobs, isComplete) = try await station.statusOfAll()
+                // What the host lists are other people's jobs as well: none of it is this job's trace.
+                let (jobs, isComplete) = try await FrameTape.$current.withValue(nil) { try await station.statusOfAll() }
                 let found = try await unclaimed(
                     jobs.filter { $0.name == name.description }, as: job,
                     areNumbered: station.abilities.contains(.jobNumbers))

@@ -281,7 +281,9 @@ package final class HostRunner: Sendable {
     }
 
     /// Commits; a job whose state has moved on meanwhile is left as it is (nil).
-    func commit(_ change: JobChange) async throws(StoreError) -> Job? {
+    func commit(_ given: JobChange) async throws(StoreError) -> Job? {
+        var change = given
+        if change.endsStretch, let log = FrameTape.current?.log, !log.isEmpty { change.frames = log }
         #if SEEDED_BUG_3  // the attempt is stored while the cards go out
             if change.action == .beginSending {
                 Task { try await store.commit(change) }
@@ -300,4 +302,16 @@ package final class HostRunner: Sendable {
 
     /// A pause that ends early when the runner stops.
     func pause(_ time: Duration) async { try? await sleeper.sleep(for: time) }
+}
+
+extension JobChange {
+    /// What was said to the host until here is worth keeping: an attempt is settled or noted, or the output is here.
+    fileprivate var endsStretch: Bool {
+        switch attempt {
+        case .end, .note: return true
+        case .open, .closing, nil: break
+        }
+        if case .finished = action { return true }
+        return false
+    }
 }

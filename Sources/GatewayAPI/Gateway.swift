@@ -72,6 +72,7 @@ package final class Gateway: Sendable {
         addUnclaimedRoutes(to: &router)
         addWebhookRoutes(to: &router)
         addHealthRoutes(to: &router)
+        addTraceRoutes(to: &router)
         addSystemRoutes(to: &router)
         addStorageRoutes(to: &router)
         addAuditRoutes(to: &router)

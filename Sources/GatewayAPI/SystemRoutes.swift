@@ -16,6 +16,9 @@ extension Gateway {
         router.immediate(.get, "/", name: "getPage") { [settings] request in
             try settings.assets.answer("index.html", to: request)
         }
+        router.immediate(.get, "/docs", name: "getDocs") { [settings] request in
+            try settings.assets.answer("docs.html", to: request)
+        }
         router.immediate(.get, "/assets/{file}", name: "getAsset") { [settings] request in
             try settings.assets.answer(request.parameter("file") ?? "", to: request)
         }

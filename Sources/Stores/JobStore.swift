@@ -53,6 +53,9 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
     /// All attempts of a job, oldest first.
     func attempts(of job: JobID) async throws(StoreError) -> [Attempt]
 
+    /// What was kept of the job's sessions with its host, oldest first.
+    func frames(of job: JobID) async throws(StoreError) -> [StoredFrames]
+
     // Bodies: decks and print-out.
 
     /// A place for a body of unknown length: in memory up to 64 KiB, in a file beyond. Nothing is visible until a commit names it.
@@ -154,6 +157,8 @@ package struct JobChange: Sendable {
     package var files: [FinishedSpoolFile]
     /// Who wanted the change, when it was somebody: written with it.
     package var audit: AuditEntry?
+    /// What went over the lines on behalf of the last attempt since the last such commit.
+    package var frames: FrameLog?
 
     package enum AttemptChange: Sendable {
         /// A new row; its number is the job's attempt count after `beginSending`. `closing`: the deck goes out in one piece

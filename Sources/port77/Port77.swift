@@ -18,6 +18,7 @@ struct Port77: AsyncParsableCommand {
             Serve.self, Demo.self, Host.self, Submit.self, Status.self, Output.self, List.self, Cancel.self, Watch.self,
             Config.self, Unclaimed.self, Probe.self, Verify.self, WebhookCommands.self, Purge.self, Audit.self,
             Hold.self, Release.self, Resolve.self, Hosts.self, BackupCommand.self, Keys.self,
+            TraceCommand.self,
         ])
 }
 

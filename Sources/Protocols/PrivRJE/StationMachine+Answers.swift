@@ -18,12 +18,14 @@ extension PrivRJE.StationMachine {
 
     private mutating func deliver(_ piece: [UInt8], remaining: Int, _ actions: inout [Action]) {
         guard let id = open.first?.id else { return }
+        note(block: piece, of: id, isSent: false)
         actions.append(.deliverBlock(id, piece, remaining: remaining))
         if remaining == 0 { closeFirst(&actions) }
     }
 
     private mutating func take(_ octets: [UInt8], _ actions: inout [Action]) {
         let isNotice = octets.starts(with: [0x2A, 0x20])
+        note(received: octets, of: isNotice ? nil : open.first?.id)
         let line: PrivRJE.Line
         do {
             line = try PrivRJE.Line(parsing: isNotice ? Array(octets.dropFirst(2)) : octets)
@@ -121,7 +123,9 @@ extension PrivRJE.StationMachine {
         _ verb: String, _ positional: [String], pairs: [(key: String, value: String?)] = [], _ actions: inout [Action]
     ) {
         do {
-            actions.append(.send(try PrivRJE.commandLine(verb, positional, pairs: pairs)))
+            let line = try PrivRJE.commandLine(verb, positional, pairs: pairs)
+            note(sent: line, of: nil, shown: verb == "PASS" ? Array("PASS ***".utf8) : nil)
+            actions.append(.send(line))
         } catch {
             finish(.unsayable(error), &actions)
         }

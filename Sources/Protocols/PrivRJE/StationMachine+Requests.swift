@@ -12,7 +12,9 @@ extension PrivRJE.StationMachine {
             let next = waiting.removeFirst()
             do {
                 try check(next.request)
-                actions.append(.send(try next.request.line()))
+                let line = try next.request.line()
+                note(sent: line, of: next.id)
+                actions.append(.send(line))
             } catch {
                 actions.append(.deliver(next.id, .notSent(error)))
                 committed.remove(next.id)
@@ -43,6 +45,7 @@ extension PrivRJE.StationMachine {
         if deck.toCome > 0 {
             deck.sent += piece.count
             self.deck = deck
+            note(block: piece, of: id, isSent: true)
             return actions.append(.send(piece))
         }
         deck.lastPiece = piece
@@ -66,6 +69,7 @@ extension PrivRJE.StationMachine {
         guard let ended = deck, let piece = ended.lastPiece else { return }
         committed.remove(ended.id)
         deck = nil
+        note(block: piece, of: ended.id, isSent: true)
         actions.append(.send(piece))
         sendWaiting(&actions)
     }

@@ -136,11 +136,17 @@ extension PrivRJE {
         var lineOffset = 0
         /// BYE went out or waits; nothing may follow it.
         var isEnding = false
+        /// nil: none is kept.
+        var trace: [TraceItem]?
 
         /// Lines an answer may have, our bound on what a host can make us hold; the page's longest has 1,001.
         package static let mostAnswerLines = 10_000
 
-        package init(_ configuration: Configuration) { self.configuration = configuration }
+        /// - Parameter isTraced: whether `takeTrace` is going to be asked after each event.
+        package init(_ configuration: Configuration, isTraced: Bool = false) {
+            self.configuration = configuration
+            trace = isTraced ? [] : nil
+        }
 
         /// What the host said to HELLO; defaults before.
         package var abilities: Abilities { hostAbilities }

@@ -120,6 +120,8 @@ extension RFC407 {
         /// A reply whose continuation lines are being gathered, and what it answers.
         var text: (reply: Reply, use: TextUse)?
         var lastWords: Reply?
+        /// nil: none is kept.
+        var trace: [TraceItem]?
 
         enum TextUse: Equatable, Sendable { case answer(RequestID), accepted, message }
 
@@ -133,7 +135,11 @@ extension RFC407 {
                 && left.text?.use == right.text?.use && left.lastWords == right.lastWords
         }
 
-        package init(_ configuration: Configuration) { self.configuration = configuration }
+        /// - Parameter isTraced: whether `takeTrace` is going to be asked after each event.
+        package init(_ configuration: Configuration, isTraced: Bool = false) {
+            self.configuration = configuration
+            trace = isTraced ? [] : nil
+        }
 
         package var isSignedOn: Bool { phase == .ready }
         package var end: StationEnd? { if case .over(let end) = phase { end } else { nil } }
@@ -155,7 +161,10 @@ extension RFC407 {
                 if !reply.isEmpty { actions.append(.send(reply)) }
                 lines.append(text)
                 while end == nil, let item = lines.next() {
-                    if case .line(let line) = item { take(line, &actions) }
+                    if case .line(let line) = item {
+                        note(received: line)
+                        take(line, &actions)
+                    }
                     // before the next line is looked at: what it answers must not depend on how octets came together
                     sendNext(&actions)
                 }
@@ -209,7 +218,9 @@ extension RFC407 {
         }
 
         mutating func send(_ command: Command, _ actions: inout [Action]) {
-            actions.append(.send(Telnet.escaped(RFC407.octets(command.text) + [0x0D, 0x0A])))
+            let line = Telnet.escaped(RFC407.octets(command.text) + [0x0D, 0x0A])
+            note(sent: command, octets: line.count)
+            actions.append(.send(line))
             actions.append(.startTimer(.answer, configuration.answerDeadline))
         }
 

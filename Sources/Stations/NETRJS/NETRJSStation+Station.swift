@@ -119,7 +119,9 @@ extension NETRJSStation: Station {
             readerTurn.pass()
             throw .notSent("\(error)")
         }
-        reading = Reading(name: name)
+        let tape = FrameTape.current
+        tape?.join(head)
+        reading = Reading(name: name, tape: tape)
     }
 
     private func passReader() {
@@ -157,6 +159,7 @@ extension NETRJSStation: Station {
             }
         }
         encoder.finish(to: &output)
+        FrameTape.current?.add(data: output, .out, on: .reader)
         do throws(LineError) {
             try await line.write(output, within: settings.answerTime)
         } catch {
@@ -188,6 +191,7 @@ extension NETRJSStation: Station {
     private nonisolated func send(_ output: inout [UInt8], over line: TCPLine) async throws(StationError) {
         guard !output.isEmpty else { return }
         let octets = output
+        FrameTape.current?.add(data: octets, .out, on: .reader)
         output.removeAll(keepingCapacity: true)
         do throws(LineError) {
             try await line.write(octets, within: settings.answerTime)

@@ -41,6 +41,7 @@ package actor NETRJSStation {
     let readerTurn = Turn()
     /// The deck on the reader.
     var reading: Reading?
+    var head = SessionHead()
 
     private var syncs: [String: CheckedContinuation<Bool, Never>] = [:]
     private var lastSync = 0
@@ -69,6 +70,8 @@ package actor NETRJSStation {
         let name: String
         var verdict: Verdict?
         var waiter: CheckedContinuation<Verdict?, Never>?
+        /// Of the job.
+        var tape: FrameTape?
     }
 
     enum Verdict: Sendable {
@@ -235,6 +238,7 @@ package actor NETRJSStation {
     private func perform(_ action: NETRJS.StationMachine.Action) {
         switch action {
         case .send(let octets):
+            if signOnWaiter != nil { head.add(Self.shown(octets)) }
             guard outbox.count < Self.mostQueued else { break }
             outbox += octets
             writerWaiter.take()?.resume()
@@ -255,6 +259,7 @@ package actor NETRJSStation {
     }
 
     private func hear(_ message: NETRJS.ConsoleMessage) {
+        record(message, isSigningOn: signOnWaiter != nil)
         if (heard?.count ?? .max) < Self.mostHeard { heard?.append(message) }
         switch message.meaning {
         case .jobAccepted(let name, let cards): judge(.accepted(cards: cards), of: name)

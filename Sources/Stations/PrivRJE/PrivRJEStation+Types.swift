@@ -23,6 +23,8 @@ extension PrivRJEStation {
         var isCommitted = false
         /// Place in all the octets ever queued at which an INPUT's block ends.
         var deckEnd: Int?
+        /// Of the job that the call is made for.
+        var tape: FrameTape?
     }
 
     enum Due: Hashable { case answer, keepAlive, signOn, write, signOff }

@@ -1,3 +1,4 @@
+import Jobs
 package import Lines
 import Protocols
 import Synchronization
@@ -40,6 +41,7 @@ package actor PrivRJEStation {
     /// What the line itself said of its end.
     private var lineWords: String?
     private var password: String?
+    private var head = SessionHead()
 
     private var outbox: [UInt8] = []
     private var writerWaiter: CheckedContinuation<Void, Never>?
@@ -129,7 +131,7 @@ package actor PrivRJEStation {
         machine = PrivRJE.StationMachine(
             .init(
                 user: settings.user, password: password, agent: settings.agent, answerDeadline: settings.answerTime,
-                keepAlive: settings.keepAlive))
+                keepAlive: settings.keepAlive), isTraced: true)
         let line: any Line
         do throws(LineError) {
             line = try await connect()
@@ -258,7 +260,23 @@ package actor PrivRJEStation {
     private func handle(_ event: PrivRJE.StationMachine.Event) {
         var events = [event]
         while !events.isEmpty {
-            for action in machine.handle(events.removeFirst()) { perform(action, &events) }
+            let actions = machine.handle(events.removeFirst())
+            // Before a call that waits goes on: it may be the last of its tape.
+            record(machine.takeTrace())
+            for action in actions { perform(action, &events) }
+        }
+    }
+
+    private func record(_ items: [PrivRJE.TraceItem]) {
+        if items.isEmpty { return }
+        let now = WallClock.system.now()
+        for item in items {
+            let frame = Frame(at: now, item.isSent ? .out : .in, octets: item.octets, item.bytes, isData: item.isData)
+            if let id = item.id {
+                calls[id]?.tape?.add(frame)
+            } else if signOnWaiter != nil {
+                head.add(frame)
+            }
         }
     }
 
@@ -339,6 +357,8 @@ package actor PrivRJEStation {
         let id = PrivRJE.RequestID(lastCall)
         var call = Call(firstPiece: firstPiece, isCommitted: isCommitted)
         if case .input = request { call.isInput = true }
+        call.tape = FrameTape.current
+        call.tape?.join(head)
         if life != .open {
             let error = end ?? .closed
             call.news = [.over(call.isInput ? .notSent("\(error)") : error)]

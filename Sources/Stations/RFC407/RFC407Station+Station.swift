@@ -143,6 +143,7 @@ extension RFC407Station: Station {
         defer { if isComplete { line.close() } else { line.abort() } }
         do {
             while let octets = try await line.read(within: settings.answerTime) {
+                FrameTape.current?.add(data: octets, .in, on: .output)
                 try await taker.take(octets, piece)
                 guard taker.isFull else { continue }
                 try await taker.flush(piece)

@@ -220,6 +220,7 @@ extension RFC407Station {
         if !format.hasEnd { try await close() }
         func flush(_ phase: Sent.Phase) async throws {
             guard sent.enter(phase) else { throw LineError.closed }
+            FrameTape.current?.add(data: output, .out, on: .reader)
             try await line.write(output, within: settings.answerTime)
             output = []
         }

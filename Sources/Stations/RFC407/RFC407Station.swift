@@ -35,6 +35,7 @@ package actor RFC407Station {
     private var isPrepared = false
     /// What the host last said of output that it could not deliver, by job.
     private var undelivered: [String: String] = [:]
+    private var head = SessionHead()
 
     private static let mostUndelivered = 1_000
 
@@ -50,6 +51,8 @@ package actor RFC407Station {
     private struct Call {
         var news: [News] = []
         var waiter: CheckedContinuation<News, Never>?
+        /// Of the job that the call is made for.
+        var tape: FrameTape?
     }
 
     /// - Parameter connect: opens the line; bounded by itself.
@@ -119,7 +122,7 @@ package actor RFC407Station {
         machine = RFC407.StationMachine(
             .init(
                 user: settings.user, password: password, answerDeadline: settings.answerTime,
-                keepAlive: settings.keepAlive))
+                keepAlive: settings.keepAlive), isTraced: true)
         let line: any Line
         do throws(LineError) { line = try await connect() } catch {
             return finish(error == .cancelled ? .closed : .noLine("\(settings.address): \(error)"))
@@ -177,8 +180,24 @@ package actor RFC407Station {
     // MARK: the machine
 
     private func handle(_ event: RFC407.StationMachine.Event) {
-        for action in machine.handle(event) { perform(action) }
+        let actions = machine.handle(event)
+        // Before a call that waits goes on: it may be the last of its tape.
+        record(machine.takeTrace())
+        for action in actions { perform(action) }
         if !outgoing.isEmpty { writer.take()?.resume() }
+    }
+
+    private func record(_ items: [RFC407.TraceItem]) {
+        if items.isEmpty { return }
+        let now = WallClock.system.now()
+        for item in items {
+            let frame = Frame(at: now, item.isSent ? .out : .in, octets: item.octets, item.bytes)
+            if let id = item.id {
+                calls[id]?.tape?.add(frame)
+            } else if signOnWaiter != nil {
+                head.add(frame)
+            }
+        }
     }
 
     private func perform(_ action: RFC407.StationMachine.Action) {
@@ -240,7 +259,9 @@ package actor RFC407Station {
     func begin(_ command: RFC407.Command, wholeText: Bool = false) -> RFC407.StationMachine.RequestID {
         lastCall += 1
         let id = RFC407.StationMachine.RequestID(lastCall)
-        calls[id] = Call()
+        let tape = FrameTape.current
+        tape?.join(head)
+        calls[id] = Call(tape: tape)
         if life == .open {
             handle(.submitted(id, command, wholeText: wholeText))
         } else {

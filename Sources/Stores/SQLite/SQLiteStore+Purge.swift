@@ -105,6 +105,8 @@ extension WriteTransaction {
 
     /// Small ones lay in their row; looking for a file of theirs costs nothing.
     private func letGo(_ bodies: [(hash: ContentHash, octets: Int)], of stored: StoredJob) throws -> Bool {
+        // They hold beginnings of it.
+        if !bodies.isEmpty { try run("DELETE FROM traces WHERE job = ?", [.int(stored.row)]) }
         for body in bodies {
             if body.octets > StagedBody.mostInlineOctets { release(body.hash) }
             countOctets(-body.octets, of: stored.job.owner)

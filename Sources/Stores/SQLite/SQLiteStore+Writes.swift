@@ -113,6 +113,7 @@ extension WriteTransaction {
         }
         if effect != .nothing { try update(stored, from: previous) }
         if let attempt = change.attempt { try apply(attempt, of: stored, at: change.at) }
+        if let frames = change.frames { try record(frames, of: stored) }
         if let entry = change.audit { try audit(entry) }
         switch effect {
         case .entered:

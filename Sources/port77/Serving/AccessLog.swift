@@ -1,6 +1,7 @@
 import GatewayAPI
 import HTTPCore
 import Jobs
+import Lines
 import Logging
 import Stores
 
