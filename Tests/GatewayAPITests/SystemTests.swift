@@ -50,8 +50,14 @@ struct SystemTests {
         let rig = try Rig()
         #expect(try await rig.get("/livez").text == "ok\n")
         #expect(try await rig.get("/readyz").text == "ok\n")
-        #expect(try await rig.get("/readyz?verbose").text == "[+]store\n[+]draining\n")
+        #expect(try await rig.get("/livez?verbose").text == "[+]loop\n[+]store\n")
+        #expect(try await rig.get("/readyz?verbose").text == "[+]store\n[+]recovery\n[+]draining\n")
         #expect(try await rig.get("/readyz?verbos").status == 400)
+        rig.gateway.drain()
+        let draining = try await rig.get("/readyz?verbose")
+        #expect(draining.status == 503)
+        #expect(draining.text == "[+]store\n[+]recovery\n[-]draining stopping\n")
+        #expect(try await rig.get("/livez").status == 200, "a restart would not help")
     }
 
     @Test func `metrics are well-formed and count what happened`() async throws {
@@ -78,7 +84,46 @@ struct SystemTests {
         #expect(answer.text.contains("rje_http_requests_total{route=\"getJob\",method=\"GET\",code=\"200\"} 1\n"))
         #expect(answer.text.contains("rje_http_requests_total{route=\"none\",method=\"GET\",code=\"404\"} 1\n"))
         #expect(answer.text.contains("rje_jobs{host=\"demo\",state=\"completed\"} 1\n"))
-        #expect(families.isSuperset(of: ["process_open_fds", "process_resident_memory_bytes", "rje_pool_connections"]))
+        #expect(answer.text.contains("rje_jobs_total{host=\"demo\",outcome=\"ok\"} 1\n"))
+        #expect(answer.text.contains("rje_job_stage_seconds_count{stage=\"total\"} 1\n"))
+        #expect(answer.text.contains("rje_line_state{host=\"demo\",line=\"1\"} 0\n"))
+        #expect(
+            families.isSuperset(of: [
+                "process_open_fds", "process_resident_memory_bytes", "process_cpu_seconds_total", "rje_build_info",
+                "rje_http_requests_total", "rje_http_request_duration_seconds", "rje_jobs", "rje_jobs_total",
+                "rje_queue_oldest_seconds", "rje_job_stage_seconds", "rje_line_state", "rje_line_bytes_total",
+                "rje_line_errors_total", "rje_pool_connections", "rje_store_commit_seconds", "rje_store_fsync_seconds",
+                "rje_webhook_attempts_total", "rje_webhook_pending", "rje_event_streams", "rje_recovery_seconds",
+            ]), "the families of the conventions, section 15")
+        let commits = try #require(
+            answer.text.split(separator: "\n").first { $0.hasPrefix("rje_store_commit_seconds_count ") })
+        #expect(commits != "rje_store_commit_seconds_count 0")
+    }
+
+    @Test func `metrics come as OpenMetrics to who asks for it`() async throws {
+        let rig = try Rig()
+        // What Prometheus itself sends.
+        let wish =
+            "application/openmetrics-text;version=1.0.0;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+            + "text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+        let answer = try await rig.get("/metrics", ("Accept", wish))
+        #expect(answer["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        #expect(answer.text.hasSuffix("# EOF\n"))
+        #expect(answer.text.contains("# TYPE rje_http_requests counter\n"))
+        #expect(answer.text.contains("# TYPE rje_build info\n"))
+        #expect(answer.text.contains("rje_build_info{version=\"test\"} 1\n"))
+        #expect(!answer.text.contains("_total counter"))
+        #expect(try await rig.get("/metrics", ("Accept", "text/html")).status == 406)
+    }
+
+    @Test func `how long the oldest queued job has waited is told by host`() async throws {
+        let rig = try Rig(hosts: ["demo", "other"])
+        _ = try await rig.submit()
+        let text = try await rig.get("/metrics").text
+        #expect(text.contains("rje_queue_oldest_seconds{host=\"other\"} 0"))
+        let line = try #require(
+            text.split(separator: "\n").first { $0.hasPrefix("rje_queue_oldest_seconds{host=\"demo\"}") })
+        #expect(try #require(Double(line.split(separator: " ").last ?? "")) > 0)
     }
 
     @Test func `the page is served from memory under a strict policy`() async throws {
@@ -100,6 +145,17 @@ struct SystemTests {
         }
     }
 
+    @Test func `the description's page is served like the other`() async throws {
+        let rig = try Rig()
+        let page = try await rig.get("/docs")
+        #expect(page.status == 200)
+        #expect(page["content-security-policy"]?.contains("script-src 'self'") == true)
+        #expect(!page.text.contains("<script>") && !page.text.contains("style="), "nothing inline")
+        for reference in page.text.matches(of: /(?:src|href)="\/?(assets\/[^"]+)"/).map({ String($0.output.1) }) {
+            #expect(try await rig.get("/\(reference)").status == 200, "\(reference)")
+        }
+    }
+
     @Test func `every problem has a page`() async throws {
         let rig = try Rig()
         for kind in ProblemKind.all {
@@ -108,6 +164,9 @@ struct SystemTests {
             #expect(page.mediaType == "text/html")
             #expect(page.text.contains(kind.title))
             #expect(try await rig.get("/problems/\(kind.slug)", ("Accept", "text/plain")).text.hasPrefix(kind.title))
+            let json = try await rig.get("/problems/\(kind.slug)", ("Accept", "application/json")).json
+            #expect(json["status"]?.int == kind.status)
+            #expect(json["remedy"]?.string?.isEmpty == false)
         }
         #expect(try await rig.get("/problems/nope").status == 404)
         #expect(try await rig.get("/openapi.json").json["openapi"]?.string == "3.1.0")

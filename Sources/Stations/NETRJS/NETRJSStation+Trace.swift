@@ -1,9 +1,9 @@
-import Jobs
+package import Jobs
 import Protocols
 
 extension NETRJSStation {
     /// A line of ours on the console as it is kept: a sign-on without its password.
-    static func shown(_ octets: [UInt8]) -> Frame {
+    package static func shown(_ octets: [UInt8]) -> Frame {
         var bytes = octets
         while let last = bytes.last, last == 0x0A || last == 0x0D { bytes.removeLast() }
         if bytes.starts(with: "SIGNON ".utf8), let comma = bytes.firstIndex(of: 0x2C) {
