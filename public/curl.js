@@ -68,8 +68,8 @@ function body(document, operation, method) {
   const types = Object.keys(media);
   if (!types.length || (!request.required && !("application/json" in media))) return [];
   if ("text/plain" in media) {
-    return method === "put" ? ["-T", "examples/hello.jcl"]
-      : ["-H", "Content-Type: text/plain", "--data-binary", "@examples/hello.jcl"];
+    return method === "put" ? ["-T", "examples/payroll.jcl"]
+      : ["-H", "Content-Type: text/plain", "--data-binary", "@examples/payroll.jcl"];
   }
   const type = types.find((one) => one.includes("json")) ?? types[0];
   const examples = Object.values(media[type].examples ?? {});
