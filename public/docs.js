@@ -152,7 +152,7 @@ function operationBlock(api, entry) {
   const { path, method, operation, parameters, id } = entry;
   const block = make("section", { class: "operation", id, "aria-label": operation.summary ?? id },
     make("h3", {}, make("span", { class: `verb ${method}`, text: method.toUpperCase() }), make("a", { href: `#${id}`, text: path })),
-    make("p", { class: "summary", text: operation.summary ?? "" }));
+    make("p", { class: "summary" }, ...inline(operation.summary ?? "")));
   const scope = scopeWords(api, operation);
   if (scope) block.append(make("p", { class: "scope" }, "needs ", make("code", { text: scope })));
   if (operation.description) block.append(prose(operation.description));
@@ -177,7 +177,8 @@ function addGroup(title, description, rows) {
 }
 
 function verbLink(method, id, words) {
-  return make("a", { href: `#${id}`, title: words }, make("span", { class: `verb ${method}`, text: method.toUpperCase() }), words);
+  const summary = make("span", {}, ...inline(words));
+  return make("a", { href: `#${id}`, title: words }, make("span", { class: `verb ${method}`, text: method.toUpperCase() }), summary);
 }
 
 function render(api) {
