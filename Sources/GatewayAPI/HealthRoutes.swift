@@ -39,7 +39,7 @@ extension Gateway {
     private func readiness(_ request: Request) async throws -> Response {
         let store = desk.store
         let written = await value(within: settings.healthLimit) { () -> String? in
-            do {
+            do throws(StoreError) {
                 try await store.checkWritable()
                 return nil
             } catch .unavailable(let words) {

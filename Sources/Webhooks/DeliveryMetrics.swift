@@ -12,4 +12,6 @@ package struct DeliveryMetrics: Equatable, Sendable {
     package var unrecorded = 0
     /// Endpoints whose breaker is not closed.
     package var openBreakers = 0
+
+    package init() {}
 }

@@ -63,7 +63,7 @@ struct MetricsWriter {
 
     mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some CustomStringConvertible) {
         family(name, kind, help)
-        sample(value)
+        sample([], value)
     }
 
     mutating func end() {
