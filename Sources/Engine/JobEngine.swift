@@ -85,7 +85,7 @@ package final class JobEngine: Sendable {
 
     /// How far it is with what an earlier run left.
     package var recovery: RecoveryStatus {
-        let times = runners.map(\.recoveryTime)
+        let times = state.withLock { $0.runners.values.map(\.recoveryTime) }
         return RecoveryStatus(
             remaining: times.count { $0 == nil }, time: times.compactMap(\.self).max() ?? .zero)
     }

@@ -12,12 +12,14 @@ struct AccessLog: Sendable {
 
     /// nil: none are written.
     init?(_ settings: Configuration.Log, _ log: Logger) {
-        guard let level = settings.access.level, log.logLevel <= level else { return nil }
+        guard let level = settings.access.level else { return nil }
         self.level = level
         self.log = log
     }
 
     func write(_ request: AnsweredRequest) {
+        // The level may have changed by a reload.
+        guard log.logLevel <= level else { return }
         var fields: Logger.Metadata = [
             "request_id": "\(request.requestID)", "status": "\(request.status)",
             "method": "\(request.head?.methodName ?? "-")", "path": "\(request.path)",

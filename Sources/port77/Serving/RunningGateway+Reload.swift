@@ -82,6 +82,7 @@ extension RunningGateway {
         if old.auth != new.auth { names.append("auth") }
         if old.http != new.http || old.names != new.names { names.append("http") }
         if old.log.format != new.log.format { names.append("log.format") }
+        if old.log.access != new.log.access { names.append("log.access") }
         return names
     }
 
