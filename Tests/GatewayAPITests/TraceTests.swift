@@ -11,7 +11,8 @@ struct TraceTests {
     @Test func `a job keeps the request and the trace it came with`() async throws {
         let rig = try Rig()
         let answer = try await rig.post(
-            "/v1/jobs", Decks.hello, ("X-Request-ID", "build-77"), ("traceparent", Self.parent), ("tracestate", "a=1,b=2"))
+            "/v1/jobs", Decks.hello, ("X-Request-ID", "build-77"), ("traceparent", Self.parent),
+            ("tracestate", "a=1,b=2"))
         #expect(answer.status == 201)
         #expect(answer["request-id"] == "build-77")
         #expect(answer.json["request_id"]?.string == "build-77")
@@ -23,7 +24,9 @@ struct TraceTests {
         #expect(try await rig.get("/v1/jobs/\(id)").json["traceparent"]?.string == stored)
     }
 
-    @Test(arguments: [nil, "", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", parent + "-x", parent.uppercased()])
+    @Test(arguments: [
+        nil, "", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", parent + "-x", parent.uppercased(),
+    ])
     func `without a valid trace one begins, and its state is dropped`(_ parent: String?) async throws {
         let rig = try Rig()
         let trace = parent.map { [("traceparent", $0)] } ?? []

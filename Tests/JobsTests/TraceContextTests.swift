@@ -38,10 +38,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("a=1", "a=1"), ("a=1 , b@c/d*_-=x y", "a=1,b@c/d*_-=x y"), ("a=1,,b=2,", "a=1,b=2"), ("", nil), ("A=1", nil),
-        ("a=1,a=2", nil), ("a", nil), ("a=", nil), ("a=b=c", nil), ("a=\u{7}", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("a=1", "a=1"), ("a=1 , b@c/d*_-=x y", "a=1,b@c/d*_-=x y"), ("a=1,,b=2,", "a=1,b=2"), ("", nil),
+            ("A=1", nil),
+            ("a=1,a=2", nil), ("a", nil), ("a=", nil), ("a=b=c", nil), ("a=\u{7}", nil),
+        ] as [(String, String?)])
     func `state is forwarded when it is valid`(_ given: String, _ kept: String?) {
         #expect(TraceContext(parent: "00-\(Self.trace)-\(Self.span)-01", state: given)?.state == kept)
     }
@@ -73,7 +75,8 @@ import Testing
         let time = Timestamp(microseconds: 1_763_870_400_000_000)
         log.first = [
             Frame(at: time, .out, octets: 11, "USER RMT1".utf8),
-            Frame(at: time.advanced(by: .milliseconds(3)), .in, on: .output, octets: 70_000, [1, 2, 255], isData: true),
+            Frame(
+                at: time.advanced(by: .milliseconds(3)), .in, on: .output, octets: 70_000, [1, 2, 255], isData: true),
         ]
         log.omittedFrames = 200
         log.omittedOctets = 1 << 40

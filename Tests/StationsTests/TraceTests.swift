@@ -15,7 +15,9 @@ extension Frame {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct TraceTests {
-    @Test func `a tape has the sign-on, what was said for its job, and neither the password nor other jobs`() async throws {
+    @Test func `a tape has the sign-on, what was said for its job, and neither the password nor other jobs`()
+        async throws
+    {
         let system = FakeSystem()
         let station = station(settings(), clock: ManualClock(), host: { await serve($0, system) })
         try await station.signOn()

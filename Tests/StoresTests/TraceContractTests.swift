@@ -18,7 +18,8 @@ import Testing
     }
 
     @Test(arguments: StoreUnderTest.available)
-    func `frames are kept by attempt, over a restart, and go with the job's bodies`(_ back: StoreUnderTest) async throws {
+    func `frames are kept by attempt, over a restart, and go with the job's bodies`(_ back: StoreUnderTest) async throws
+    {
         let folder = try TemporaryFolder()
         let id = Sample.id(1)
         try await back.run(in: folder) { store async throws in
