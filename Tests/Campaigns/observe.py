@@ -162,7 +162,7 @@ for line in "\n".join(re.findall(r"```sh\n(.*?)```", page, re.S)).splitlines():
         continue
     line = line.replace("http://localhost:8077", base).replace("$JOB", jobs["priv"]["id"]).replace("port77 trace", f"{PORT77} trace --gateway {base}")
     run = subprocess.run(["bash", "-c", "set -o pipefail; " + line], cwd=ROOT, capture_output=True, text=True)
-    if run.returncode or not run.stdout or '"type":"/problems' in run.stdout:
+    if run.returncode or not run.stdout or run.stdout.startswith('{"type":"/problems'):
         failed.append((line, run.returncode, run.stdout[:300], run.stderr[:300]))
 score.check("each line of docs/observability.md runs", not failed, failed)
 # The lines of curl that /docs shows, as its script makes them; samples of the description become what is really there.
