@@ -165,7 +165,7 @@ struct SystemTests {
             #expect(page.text.contains(kind.title))
             #expect(try await rig.get("/problems/\(kind.slug)", ("Accept", "text/plain")).text.hasPrefix(kind.title))
             let json = try await rig.get("/problems/\(kind.slug)", ("Accept", "application/json")).json
-            #expect(json["status"]?.int == kind.status)
+            #expect(json["status"]?.int == Int64(kind.status))
             #expect(json["remedy"]?.string?.isEmpty == false)
         }
         #expect(try await rig.get("/problems/nope").status == 404)

@@ -1,3 +1,4 @@
+import Engine
 import GatewayAPI
 import HTTPCore
 import Jobs
