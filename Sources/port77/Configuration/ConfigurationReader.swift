@@ -81,7 +81,9 @@ struct ConfigurationReader {
         ]
         let kind = protocolName(of: node)
         let more = kind == .rfc407 ? Self.rfc407Members : kind == .netrjs ? Self.netrjsMembers : []
-        guard let members = members(of: node, named: "a host", known: known + more + Self.deckMembers) else { return nil }
+        guard let members = members(of: node, named: "a host", known: known + more + Self.deckMembers) else {
+            return nil
+        }
         let id = required("id", in: members, of: node).flatMap { id -> HostID? in
             let parsed = HostID(id.text)
             if parsed == nil { fault(id.node, "id is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen") }
