@@ -112,7 +112,7 @@ struct DescriptionTests {
         _ = try await rig.get("/v1/jobs/\(job.id)/output")
         try await rig.run(job.id, files: [.log, .hello])
         let target = "/v1/jobs/\(job.id)"
-        for path in ["", "/outputs", "/outputs/1", "/output", "/deck", "/events", "/deliveries"] {
+        for path in ["", "/outputs", "/outputs/1", "/output", "/deck", "/events", "/deliveries", "/trace"] {
             for accept in ["*/*", "text/plain", "application/octet-stream", "application/x-ndjson", "image/png"] {
                 _ = try await rig.get(target + path, ("Accept", accept))
             }
@@ -133,7 +133,7 @@ struct DescriptionTests {
             "/v1/jobs", "/v1/events", "/v1/hosts", "/v1/hosts/demo", "/v1/hosts/no", "/v1/audit", "/v1/keys",
             "/v1/keys/Yd7aQ0bX",
             "/v1/me", "/v1/usage", "/livez", "/readyz", "/metrics",
-            "/", "/openapi.json", "/assets/app.js", "/assets/no", "/problems/internal", "/problems/no",
+            "/", "/docs", "/openapi.json", "/assets/app.js", "/assets/no", "/problems/internal", "/problems/no",
         ] {
             for accept in ["*/*", "text/plain", "text/html", "image/png"] {
                 _ = try await rig.get(path, ("Accept", accept))
