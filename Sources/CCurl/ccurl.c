@@ -14,6 +14,10 @@ CURLcode port77_set_text(CURL *easy, CURLoption option, const char *value) {
 CURLcode port77_set_pointer(CURL *easy, CURLoption option, void *value) {
     return curl_easy_setopt(easy, option, value);
 }
+CURLcode port77_set_octets(CURL *easy, CURLoption option, const void *octets, size_t count) {
+    struct curl_blob blob = {.data = (void *)octets, .len = count, .flags = CURL_BLOB_COPY};
+    return curl_easy_setopt(easy, option, &blob);
+}
 CURLcode port77_set_list(CURL *easy, CURLoption option, struct curl_slist *value) {
     return curl_easy_setopt(easy, option, value);
 }

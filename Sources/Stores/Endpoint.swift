@@ -92,11 +92,13 @@ package struct Endpoint: Equatable, Sendable {
         /// Deliveries at a time, 1-32.
         package var concurrency: Int?
         package var description: String?
+        package var tls: EndpointTLS
 
         package init(
             url: String, events: [String], hosts: [HostID] = [], labels: [Job.Label] = [], mode: Mode = .standard,
             headers: [Header] = [], signatures: Set<SignatureKind> = [.v1], verification: Verification = .none,
-            delays: [Duration]? = nil, rate: Int? = nil, concurrency: Int? = nil, description: String? = nil
+            delays: [Duration]? = nil, rate: Int? = nil, concurrency: Int? = nil, description: String? = nil,
+            tls: EndpointTLS = EndpointTLS()
         ) {
             self.url = url
             self.events = events
@@ -110,6 +112,7 @@ package struct Endpoint: Equatable, Sendable {
             self.rate = rate
             self.concurrency = concurrency
             self.description = description
+            self.tls = tls
         }
     }
 
@@ -173,6 +176,7 @@ package struct DeliveryTarget: Equatable, Sendable {
     package var delays: [Duration]?
     package var rate: Int?
     package var concurrency: Int?
+    package var tls = EndpointTLS()
 
     package init() {}
 
@@ -187,5 +191,6 @@ package struct DeliveryTarget: Equatable, Sendable {
         delays = endpoint.settings.delays
         rate = endpoint.settings.rate
         concurrency = endpoint.settings.concurrency
+        tls = endpoint.settings.tls
     }
 }

@@ -29,10 +29,11 @@ package protocol EndpointStore: AnyObject, Sendable {
     ) async throws(StoreError) -> EndpointChanged
 
     /// A new secret, first in the list; the ones before it sign until `overlapEnd` at most.
+    /// - Parameter version: refused unless the endpoint still has it; nil asks for none.
     func rotateSecret(
-        of id: EndpointID, owner: Owner?, to secret: String, overlapEnd: Timestamp, at time: Timestamp,
-        audit: AuditEntry?
-    ) async throws(StoreError) -> Endpoint?
+        of id: EndpointID, owner: Owner?, ifVersion version: Int?, to secret: String, overlapEnd: Timestamp,
+        at time: Timestamp, audit: AuditEntry?
+    ) async throws(StoreError) -> EndpointChanged
 
     /// All that sign at this time, newest first; nil when there is no such endpoint.
     func secrets(of id: EndpointID, owner: Owner?, at time: Timestamp) async throws(StoreError) -> [EndpointSecret]?
@@ -76,7 +77,7 @@ package protocol EndpointStore: AnyObject, Sendable {
 
     /// Newest first; all that ever signed.
     func signingKeys() async throws(StoreError) -> [StoredSigningKey]
-    func addSigningKey(_ key: StoredSigningKey) async throws(StoreError)
+    func addSigningKey(_ key: StoredSigningKey, audit: AuditEntry?) async throws(StoreError)
 }
 
 package enum StateWish: Equatable, Sendable { case enabled, disabled }

@@ -37,6 +37,8 @@ package enum RetentionKind: String, CaseIterable, Sendable {
     case outputs
     /// Webhooks that were delivered or given up, with their attempts.
     case deliveries
+    /// What receivers answered to webhooks; the tries stay in the log with status and times.
+    case answers
     /// Events, always from the beginning of the sequence, up to the first whose webhooks are not done. The last one stays.
     case events
     case audit
@@ -44,7 +46,7 @@ package enum RetentionKind: String, CaseIterable, Sendable {
     case bodies
 
     /// Those that have an age.
-    package static let aged: [RetentionKind] = [.jobs, .decks, .outputs, .deliveries, .events, .audit]
+    package static let aged: [RetentionKind] = [.jobs, .decks, .outputs, .deliveries, .answers, .events, .audit]
 }
 
 /// The last job that a batch looked at.

@@ -100,8 +100,10 @@ extension DeliveryRunner {
             let sent: SendResult
             do throws(RefusedURL) {
                 let url = try guarding.check(url: endpoint.settings.url)
-                let headers = Handshake.headers(origin: settings.origin, rate: endpoint.settings.rate)
-                (sent, _) = await exchange(.options, url, headers: headers, body: [], turn: 0)
+                let headers = Handshake.headers(
+                    origin: settings.origin, rate: endpoint.settings.rate, callback: callback(for: endpoint))
+                (sent, _) = await exchange(
+                    .options, url, headers: headers, body: [], turn: 0, tls: endpoint.settings.tls)
             } catch {
                 sent = SendResult(error)
             }

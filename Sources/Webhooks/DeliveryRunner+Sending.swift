@@ -102,11 +102,12 @@ extension DeliveryRunner {
             headers += [SendHeader("traceparent", trace.next().parent)].compactMap(\.self)
             headers += [trace.state.flatMap { SendHeader("tracestate", $0) }].compactMap(\.self)
         }
-        return await exchange(.post, url, headers: headers, body: message.body, turn: turn)
+        return await exchange(.post, url, headers: headers, body: message.body, turn: turn, tls: target.tls)
     }
 
     func exchange(
-        _ method: SendRequest.Method, _ url: WebhookURL, headers: [SendHeader], body: [UInt8], turn: Int
+        _ method: SendRequest.Method, _ url: WebhookURL, headers: [SendHeader], body: [UInt8], turn: Int,
+        tls: EndpointTLS
     ) async -> (SendResult, address: String?) {
         let addresses: [IPAddress]
         do throws(SendFailure) {
@@ -115,7 +116,7 @@ extension DeliveryRunner {
             return (SendResult(failure: error), nil)
         }
         let address = addresses[turn % addresses.count]
-        let request = SendRequest(method, url: url, address: address, headers: headers, body: body)
+        let request = SendRequest(method, url: url, address: address, headers: headers, body: body, tls: tls)
         let result =
             if let exchange = settings.exchange { await exchange(request) } else { await sender.send(request) }
         return (result, result.failure == .blockedAddress ? nil : address.description)

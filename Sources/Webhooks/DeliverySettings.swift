@@ -19,6 +19,8 @@ extension DeliveryRunner {
         package var keys: GatewayKeys?
         /// Our DNS name, as receivers of the CloudEvents handshake hear it.
         package var origin = DeliveryRunner.hostName
+        /// Where receivers of the handshake may consent later; without it they are told of no such place.
+        package var callback: ConsentCallback?
         /// Instead of libcurl, for simulations.
         package var exchange: (@Sendable (SendRequest) async -> SendResult)?
         package var seed = UInt64.random(in: .min ... .max)

@@ -1,9 +1,11 @@
 import Jobs
+import Lines
 package import Stores
+import Wire
 
 /// What is wrong with the settings of an endpoint: the member of the API, and words for whoever sent it.
 package struct EndpointFault: Error, Equatable, Sendable {
-    /// `url`, `events`, `headers`, `schedule`, `rate`, `concurrency`, `hosts`, `labels`, `description`.
+    /// `url`, `events`, `headers`, `schedule`, `rate`, `concurrency`, `hosts`, `labels`, `description`, `tls`.
     package let field: String
     package let words: String
     package init(field: String, words: String) {
@@ -25,6 +27,10 @@ package enum EndpointRules {
     package static let rates = 1...600_000
     package static let concurrencies = 1...32
 
+    package static let mostPins = 8
+    /// Of a certificate with its chain, and of a key.
+    package static let longestPEM = 16_384
+
     /// Every type that is ever sent to an endpoint.
     package static let types: [String] =
         JobState.allCases.map { EventBody.type(entering: $0) } + [
@@ -39,8 +45,9 @@ package enum EndpointRules {
     }
 
     package static func check(_ settings: Endpoint.Settings, guarding: AddressGuard) throws(EndpointFault) {
+        let url: WebhookURL
         do throws(RefusedURL) {
-            _ = try guarding.check(url: settings.url)
+            url = try guarding.check(url: settings.url)
         } catch {
             throw EndpointFault(field: "url", words: error.words)
         }
@@ -67,6 +74,10 @@ package enum EndpointRules {
                 concurrencies.contains(concurrency), "concurrency",
                 "\(concurrencies.lowerBound) to \(concurrencies.upperBound) deliveries at a time.")
         }
+        if settings.tls != EndpointTLS() {
+            try require(url.isTLS, "tls", "the URL is not https.")
+            try check(settings.tls)
+        }
         try require(settings.hosts.count <= mostHosts, "hosts", "at most \(mostHosts).")
         try require(settings.labels.count <= mostLabels, "labels", "at most \(mostLabels).")
         if let description = settings.description {
@@ -74,6 +85,26 @@ package enum EndpointRules {
                 description.utf8.count <= longestDescription
                     && description.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) },
                 "description", "at most \(longestDescription) octets without control characters.")
+        }
+    }
+
+    private static func check(_ tls: EndpointTLS) throws(EndpointFault) {
+        try require(tls.pins.count <= mostPins, "tls/pins", "at most \(mostPins).")
+        for pin in tls.pins {
+            let digest = pin.hasPrefix("sha256//") ? Base64.decode(pin.dropFirst("sha256//".count)) : nil
+            try require(
+                digest?.count == 32, "tls/pins",
+                "each is sha256// and the base64 of the SHA-256 of a public key (44 characters).")
+        }
+        guard let identity = tls.identity else { return }
+        try require(
+            identity.certificate.utf8.count <= longestPEM && identity.key.utf8.count <= longestPEM,
+            "tls/client_certificate", "certificate and key have at most \(longestPEM) octets each.")
+        do throws(LineError) {
+            try TLSIdentity.check(certificate: identity.certificate, key: identity.key)
+        } catch {
+            guard case .tls(let words) = error else { return }
+            throw EndpointFault(field: "tls/client_certificate", words: words)
         }
     }
 

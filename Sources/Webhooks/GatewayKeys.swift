@@ -12,6 +12,8 @@ package final class GatewayKeys: Sendable {
         /// `whpk_` and base64.
         package let text: String
         package let createdAt: Timestamp
+        /// nil for the newest, which has no end yet; in the past for one that is only kept for old receipts.
+        package var signsUntil: Timestamp?
     }
 
     private struct Key: Sendable {
@@ -29,19 +31,32 @@ package final class GatewayKeys: Sendable {
         var stored = try await store.signingKeys()
         if stored.isEmpty {
             let first = Self.make(at: clock.now())
-            try await store.addSigningKey(first)
+            try await store.addSigningKey(first, audit: nil)
             stored = [first]
         }
         keys = Locked(stored.compactMap { Self.key($0) })
     }
 
     /// Newest first.
-    package var publicKeys: [PublicKey] { keys.withLock { $0.map(\.publicKey) } }
+    package var publicKeys: [PublicKey] {
+        let all = keys.withLock { $0.map(\.publicKey) }
+        return all.enumerated().map { index, key in
+            guard index > 0 else { return key }
+            var key = key
+            let replaced = all[index - 1].createdAt
+            // The third newest signs no more, however soon it was replaced.
+            let last = index > 1 ? all[index - 2].createdAt : replaced.advanced(by: Self.overlap)
+            key.signsUntil = min(last, replaced.advanced(by: Self.overlap))
+            return key
+        }
+    }
 
     /// A new key signs from now on.
-    package func rotate(in store: any EndpointStore, at time: Timestamp) async throws(StoreError) {
+    package func rotate(
+        in store: any EndpointStore, at time: Timestamp, audit: AuditEntry?
+    ) async throws(StoreError) {
         let new = Self.make(at: time)
-        try await store.addSigningKey(new)
+        try await store.addSigningKey(new, audit: audit)
         if let key = Self.key(new) { keys.withLock { $0.insert(key, at: 0) } }
     }
 

@@ -1,4 +1,5 @@
 package import Lines
+package import Stores
 
 /// A header line of ours. libcurl sends lines as they are given, so one with CR, LF or NUL in it must not come to be.
 package struct SendHeader: Equatable, Sendable {
@@ -24,15 +25,18 @@ package struct SendRequest: Sendable {
     package let address: IPAddress
     package let headers: [SendHeader]
     package let body: [UInt8]
+    package let tls: EndpointTLS
 
     package init(
-        _ method: Method = .post, url: WebhookURL, address: IPAddress, headers: [SendHeader], body: [UInt8]
+        _ method: Method = .post, url: WebhookURL, address: IPAddress, headers: [SendHeader], body: [UInt8],
+        tls: EndpointTLS = EndpointTLS()
     ) {
         self.method = method
         self.url = url
         self.address = address
         self.headers = headers
         self.body = body
+        self.tls = tls
     }
 }
 

@@ -1,5 +1,6 @@
 import CCurl
 import Lines
+import Stores
 
 /// One request under way: an easy handle with its options, and what has come back. Confined to the engine's loop.
 final class Transfer {
@@ -79,6 +80,17 @@ final class Transfer {
         set(CURLOPT_SSL_VERIFYPEER, 1)
         set(CURLOPT_SSL_VERIFYHOST, 2)
         if let file = settings.caFile { set(CURLOPT_CAINFO, file) }
+        if !request.tls.pins.isEmpty { set(CURLOPT_PINNEDPUBLICKEY, request.tls.pins.joined(separator: ";")) }
+        if let identity = request.tls.identity {
+            for (option, text) in [
+                (CURLOPT_SSLCERT_BLOB, identity.certificate), (CURLOPT_SSLKEY_BLOB, identity.key),
+            ] {
+                isGood =
+                    Array(text.utf8).withUnsafeBytes {
+                        port77_set_octets(easy, option, $0.baseAddress, $0.count)
+                    } == CURLE_OK && isGood
+            }
+        }
         set(CURLOPT_USERAGENT, "port77/\(settings.version)")
         switch request.method {
         case .post:
@@ -168,6 +180,7 @@ final class Transfer {
     private func tlsWords(_ code: CURLcode) -> String {
         var verification = 0
         _ = port77_get_long(easy, CURLINFO_SSL_VERIFYRESULT, &verification)
+        if code == CURLE_SSL_PINNEDPUBKEYNOTMATCH { return "The receiver's key is none of those that are pinned." }
         guard code == CURLE_PEER_FAILED_VERIFICATION else { return SendFailure.tlsFailed.words }
         return switch verification {
         // 1 is what libcurl sets before the chain is judged; the name is compared before that.
@@ -188,7 +201,8 @@ extension SendFailure {
         case CURLE_COULDNT_CONNECT: self = .connectFailed
         case CURLE_OPERATION_TIMEDOUT: self = .timeout
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CIPHER, CURLE_SSL_CERTPROBLEM,
-            CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_USE_SSL_FAILED:
+            CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_USE_SSL_FAILED,
+            CURLE_SSL_PINNEDPUBKEYNOTMATCH:
             self = .tlsFailed
         case CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_PARTIAL_FILE: self = .disconnected
         case CURLE_ABORTED_BY_CALLBACK: self = .blockedAddress

@@ -7,10 +7,12 @@ package enum Handshake {
     /// - Parameters:
     ///   - origin: our DNS name.
     ///   - rate: deliveries a minute that we would like, if the endpoint has a limit.
-    package static func headers(origin: String, rate: Int?) -> [SendHeader] {
+    ///   - callback: where it may consent later, if there is such a place.
+    package static func headers(origin: String, rate: Int?, callback: String? = nil) -> [SendHeader] {
         [
             SendHeader("webhook-request-origin", origin),
             rate.flatMap { SendHeader("webhook-request-rate", String($0)) },
+            callback.flatMap { SendHeader("webhook-request-callback", $0) },
         ].compactMap { $0 }
     }
 
@@ -32,11 +34,15 @@ package enum Handshake {
         guard allowedOrigin == "*" || allowedOrigin.lowercased() == origin.lowercased() else {
             return .missing("WebHook-Allowed-Origin names another origin than \(origin).")
         }
-        guard let allowedRate else {
-            return askedRate == nil
-                ? .given(rate: nil) : .missing("The answer to OPTIONS has no WebHook-Allowed-Rate.")
+        if allowedRate == nil, askedRate != nil {
+            return .missing("The answer to OPTIONS has no WebHook-Allowed-Rate.")
         }
-        if allowedRate == "*" { return .given(rate: nil) }
+        return consent(allowedRate: allowedRate)
+    }
+
+    /// A consent that has no other condition: of a callback, where no rate means the one that was asked for.
+    package static func consent(allowedRate: String?) -> Consent {
+        guard let allowedRate, allowedRate != "*" else { return .given(rate: nil) }
         guard allowedRate.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let rate = Int(allowedRate), rate > 0 else {
             return .missing("WebHook-Allowed-Rate is neither a number nor *.")
         }

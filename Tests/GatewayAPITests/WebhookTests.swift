@@ -3,6 +3,7 @@ import GatewayAPI
 import HTTPCore
 import Jobs
 import Stores
+import Synchronization
 import Testing
 import Webhooks
 import Wire
@@ -52,6 +53,13 @@ private let faultyWebhooks: [(body: String, pointers: [String])] = [
     (#"{"url":"https://a.example/","secret":"hunter2"}"#, ["/secret"]),
     (#"{"url":"https://a.example/","secret":"whsec_AAAA"}"#, ["/secret"]),
     (#"{"url":"https://a.example/","enabled":false}"#, ["/enabled"]),
+    (#"{"url":"https://a.example/","tls":{"pins":"x"}}"#, ["/tls/pins"]),
+    (#"{"url":"https://a.example/","tls":{"client_key":"x"}}"#, ["/tls/client_certificate"]),
+    (#"{"url":"https://a.example/","tls":{"client_certificate":"x"}}"#, ["/tls/client_key"]),
+    (
+        #"{"url":"https://a.example/","tls":{"client_certificate":1,"insecure":true}}"#,
+        ["/tls/client_certificate", "/tls/insecure"]
+    ),
     (#"{"url":"https://forbidden.example/"}"#, ["/url"]),
 ]
 
@@ -100,6 +108,84 @@ private let faultyWebhooks: [(body: String, pointers: [String])] = [
         #expect(!patched.text.contains("Bearer x") && !patched.text.contains("ops"))
         let stored = try await rig.store.endpoint(try #require(EndpointID(id)), of: .local)?.settings.headers
         #expect(stored == [.init(name: "Authorization", value: "Bearer x"), .init(name: "X-Team", value: "ops")])
+    }
+
+    @Test func `a client certificate is stored with its key, which is never shown, and pins are changed without it`()
+        async throws
+    {
+        let rig = try Rig()
+        let (id, document) = try await rig.endpoint(
+            #","tls":{"pins":["sha256//a"],"client_certificate":"CERT","client_key":"TOPSECRET"}"#)
+        #expect(document["tls"]?["client_certificate"]?.string == "CERT" && document["tls"]?["client_key"] == nil)
+        let changed = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"tls":{"pins":null}}"#)
+        #expect(changed.status == 200 && changed.json["tls"]?["pins"] == nil)
+        let endpoint = try #require(EndpointID(id))
+        let target = try #require(try await rig.store.target(of: endpoint, owner: .local))
+        #expect(target.tls == EndpointTLS(identity: ClientIdentity(certificate: "CERT", key: "TOPSECRET")))
+        for answer in [changed, try await rig.get("/v1/webhooks/\(id)"), try await rig.get("/v1/webhooks")] {
+            #expect(!answer.text.contains("TOPSECRET"))
+        }
+        // The key goes with its certificate.
+        let bare = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"tls":{"client_certificate":null}}"#)
+        #expect(bare.status == 200 && bare.json["tls"] == nil)
+        #expect(try await rig.store.target(of: endpoint, owner: .local)?.tls == EndpointTLS())
+    }
+
+    @Test func `a rotation for a version that has passed changes nothing`() async throws {
+        let rig = try Rig()
+        let (id, document) = try await rig.endpoint()
+        let tag = "\"\(document["version"]?.int ?? 0)\""
+        #expect(try await rig.send("POST", "/v1/webhooks/\(id)/rotate", "{}", ("If-Match", tag)).status == 200)
+        let late = try await rig.send("POST", "/v1/webhooks/\(id)/rotate", "{}", ("If-Match", tag))
+        #expect(late.status == 412)
+        let endpoint = try #require(EndpointID(id))
+        #expect(try await rig.store.secrets(of: endpoint, owner: .local, at: rig.desk.clock.now())?.count == 2)
+    }
+
+    @Test func `the gateway's key is rotated on request, and the old one is listed until its end and after`()
+        async throws
+    {
+        let now = Timestamp(microseconds: 1_767_323_045_000_000)
+        let rotated = Mutex<[AuditEntry]>([])
+        let rig = try Rig { settings in
+            settings.webhooks.rotateKeys = { audit in rotated.withLock { $0.append(audit) } }
+            settings.webhooks.publicKeys = {
+                [
+                    .init(id: "key_2", text: "whpk_2", createdAt: now),
+                    .init(id: "key_1", text: "whpk_1", createdAt: now, signsUntil: now),
+                ]
+            }
+        }
+        let answer = try await rig.send("POST", "/v1/webhook-keys/rotate")
+        #expect(answer.status == 200)
+        #expect(rotated.withLock { $0.map(\.action) } == ["webhook-key.rotate"])
+        let ends = answer.json["items"]?.elements?.map { $0["signs_until"]?.string }
+        #expect(ends == [nil, now.rfc3339])
+    }
+
+    @Test func `a receiver consents by GET or POST, and a look is no consent`() async throws {
+        let asked = Mutex<[String]>([])
+        let rig = try Rig { settings in
+            settings.webhooks.consent = { token, rate in
+                asked.withLock { $0.append("\(token) \(rate ?? "-")") }
+                return switch token {
+                case "good": .given
+                case "late": .tooLate
+                case "rate": .badRate("no rate")
+                default: .noSuchRequest
+                }
+            }
+        }
+        let path = "/v1/webhook-consents/"
+        #expect(try await rig.send("HEAD", path + "good").status == 200)
+        #expect(asked.withLock { $0 } == [])
+        #expect(try await rig.get(path + "good").status == 200)
+        let posted = try await rig.send("POST", path + "good", nil, ("WebHook-Allowed-Rate", "60"))
+        #expect(posted.status == 200)
+        #expect(asked.withLock { $0 } == ["good -", "good 60"])
+        #expect(try await rig.get(path + "late").status == 409)
+        #expect(try await rig.get(path + "rate").status == 422)
+        #expect(try await rig.get(path + "wh_x.y").status == 404)
     }
 
     @Test func `a client may bring its own secret`() async throws {

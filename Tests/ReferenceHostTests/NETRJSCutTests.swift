@@ -8,15 +8,17 @@ import TestKit
 import Testing
 import Wire
 
-/// The line is cut at every console line and every frame, in both directions, on each of the four connections: the job runs
-/// once, and both its outputs come once, whole.
+/// The line is cut behind every console line and in every frame, in both directions, on each of the four connections: the job
+/// runs once, and both its outputs come once, whole.
 @Suite(.timeLimit(.minutes(4))) struct NETRJSCutTests {
     enum Part: String, CaseIterable, Sendable { case console, reader, printer, punch }
 
     struct Cut: Sendable, CustomStringConvertible {
         var part: Part
         var fault: FaultProxy.Fault
-        var description: String { "\(part) \(fault.direction) \(fault.octets) \(fault.harm)" }
+        var description: String {
+            "\(part) \(fault.direction) \(fault.lines.map { "line \($0)" } ?? "\(fault.octets)") \(fault.harm)"
+        }
     }
 
     /// What happened in one story.
@@ -25,6 +27,7 @@ import Wire
         var uncertain: [String] = []
         var sessions = 0
         var carried: [Part: [FaultProxy.Direction: Int]] = [:]
+        var lines: [FaultProxy.Direction: Int] = [:]
     }
 
     private func story(_ cut: Cut?, startsOver: Bool = true) async throws -> Ledger {
@@ -95,6 +98,8 @@ import Wire
             #expect(next?.number.description == "J00002", "the job ran more than once: \(cut?.description ?? "-")")
             for (part, proxy) in proxies {
                 ledger.carried[part] = [.toHost: proxy.carried(.toHost), .toClient: proxy.carried(.toClient)]
+                guard part == .console else { continue }
+                ledger.lines = [.toHost: proxy.carriedLines(.toHost), .toClient: proxy.carriedLines(.toClient)]
             }
             return ledger
         }
@@ -135,22 +140,30 @@ import Wire
 
     @Test(arguments: Part.allCases, [FaultProxy.Direction.toHost, .toClient])
     func `lost 0, doubled 0`(_ part: Part, _ direction: FaultProxy.Direction) async throws {
-        let whole = try await story(nil).carried[part]?[direction] ?? 0
+        let uncut = try await story(nil)
+        let whole = uncut.carried[part]?[direction] ?? 0
         // data channels carry nothing back but their ends
-        let step = part == .console ? 8 : part == .printer ? 64 : 4
-        var points = Array(stride(from: 0, through: whole, by: step))
-        points += [max(0, whole - 1), whole]
-        var stories = 0
-        for (at, octets) in points.enumerated() {
+        let step = part == .console ? 16 : part == .printer ? 64 : 4
+        let octets = Array(stride(from: 0, through: whole, by: step)) + [max(0, whole - 1), whole]
+        let lines = part == .console ? Array(1...max(1, uncut.lines[direction] ?? 0)) : []
+        let points: [(octets: Int, lines: Int?)] = octets.map { ($0, nil) } + lines.map { (0, $0) }
+        var (stories, uncertain, sessions) = (0, 0, 0)
+        for (at, point) in points.enumerated() {
             // An orderly end of an output channel behind END-OF-DATA is the terminal's word that it has everything: a network
             // cannot make one, a proxy can.
             let isOutput = part == .printer || part == .punch
             let harm: FaultProxy.Harm = at % 2 == 0 || isOutput ? .reset : .close
-            let cut = Cut(part: part, fault: .init(direction, after: octets, harm))
+            var cut = Cut(part: part, fault: .init(direction, after: point.octets, harm))
+            cut.fault.lines = point.lines
             let ledger = try await story(cut, startsOver: at % 3 != 0)
             #expect(ledger.accepted + ledger.uncertain.count >= 1)
             stories += 1
+            uncertain += ledger.uncertain.count
+            sessions += ledger.sessions
         }
         #expect(stories == points.count)
+        print(
+            "netrjs cut: \(part.rawValue) \(direction): \(stories) cuts (\(lines.count) behind a line), \(sessions) sessions,",
+            "lost 0, doubled 0, uncertain with evidence \(uncertain)")
     }
 }

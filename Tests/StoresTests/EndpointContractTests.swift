@@ -52,6 +52,8 @@ extension JobStore {
             $0.rate = 90
             $0.concurrency = 7
             $0.description = "Nächtliche Läufe"
+            $0.tls = EndpointTLS(
+                pins: ["sha256//a=", "sha256//b="], identity: ClientIdentity(certificate: "c\n", key: "k\n"))
         }
         let plain = try Sample.endpoint(1)
         try await back.run(in: folder) { store async throws in
@@ -239,9 +241,23 @@ extension JobStore {
     func `after a rotation both secrets sign until the overlap is over`(_ back: StoreUnderTest) async throws {
         try await back.run { store async throws in
             let id = try await store.create(try Sample.endpoint(1))
-            _ = try await store.rotateSecret(
-                of: id, owner: .local, to: Sample.secondSecret, overlapEnd: Sample.time(60), at: Sample.time(10),
-                audit: nil)
+            let version = try #require(try await store.endpoint(id, of: nil)).version
+            guard
+                case .done = try await store.rotateSecret(
+                    of: id, owner: .local, ifVersion: version, to: Sample.secondSecret, overlapEnd: Sample.time(60),
+                    at: Sample.time(10), audit: nil)
+            else {
+                Issue.record("not rotated")
+                return
+            }
+            // Whoever saw the version before that has seen another secret.
+            let late = try await store.rotateSecret(
+                of: id, owner: .local, ifVersion: version, to: Sample.secret, overlapEnd: Sample.time(60),
+                at: Sample.time(11), audit: nil)
+            guard case .versionDiffers(let now) = late, now.version == version + 1 else {
+                Issue.record("rotated twice: \(late)")
+                return
+            }
             let both = [
                 EndpointSecret(Sample.secondSecret), EndpointSecret(Sample.secret, expiresAt: Sample.time(60)),
             ]
@@ -251,7 +267,8 @@ extension JobStore {
             #expect(try await DeliveryContractTests.due(store).first?.target.secrets == both)
             // Again, with no overlap: only the newest is left, and an older end is never put off.
             _ = try await store.rotateSecret(
-                of: id, owner: .local, to: Sample.secret, overlapEnd: Sample.time(20), at: Sample.time(20), audit: nil)
+                of: id, owner: .local, ifVersion: nil, to: Sample.secret, overlapEnd: Sample.time(20),
+                at: Sample.time(20), audit: nil)
             #expect(try await store.secrets(of: id, owner: .local, at: Sample.time(20)) == [.init(Sample.secret)])
         }
     }
@@ -296,7 +313,9 @@ extension JobStore {
     func `the gateway's signing keys are kept, newest first`(_ back: StoreUnderTest) async throws {
         let folder = try TemporaryFolder()
         let keys = (1...2).map { StoredSigningKey(id: "k\($0)", secret: "whsk_\($0)", createdAt: Sample.time($0)) }
-        try await back.run(in: folder) { store async throws in for key in keys { try await store.addSigningKey(key) } }
+        try await back.run(in: folder) { store async throws in
+            for key in keys { try await store.addSigningKey(key, audit: nil) }
+        }
         try await back.run(in: folder) { store async throws in
             #expect(try await store.signingKeys() == keys.reversed())
         }

@@ -87,6 +87,35 @@ import Testing
     }
 
     @Test(arguments: StoreUnderTest.available)
+    func `what receivers answered goes by its own age, and the tries stay`(_ back: StoreUnderTest) async throws {
+        try await back.run { store async throws in
+            for number in 1...4 {
+                try await store.submit(try Sample.job(number), notify: [DeliveryContractTests.hook])
+            }
+            let due = try await DeliveryContractTests.due(store)
+            for (index, delivery) in due.enumerated() {
+                let attempt = DeliveryContractTests.attempt(
+                    100 * (index + 1), status: 503, answer: index == 0 ? [] : [UInt8(index)])
+                try await store.record([
+                    DeliveryResult(
+                        delivery: delivery.id, attempt: attempt,
+                        next: index == 1 ? .retry(at: Sample.time(900)) : .dead)
+                ])
+            }
+            // Also of what is still on its way; the one without an answer is not counted.
+            #expect(try await Self.sweepAll(.answers, store, olderThan: Sample.time(400), limit: 1) == (2, 0))
+            #expect(try await Self.sweepAll(.answers, store, olderThan: Sample.time(400)) == (0, 0))
+            var answers: [[UInt8]] = []
+            for number in 1...4 {
+                let attempt = try #require(try await store.deliveries(of: Sample.id(number)).first?.attempts.first)
+                #expect(attempt.status == 503 && attempt.at == Sample.time(100 * number))
+                answers.append(attempt.answer)
+            }
+            #expect(answers == [[], [], [], [3]])
+        }
+    }
+
+    @Test(arguments: StoreUnderTest.available)
     func `webhooks that are done and audit entries go by age`(_ back: StoreUnderTest) async throws {
         try await back.run { store async throws in
             try await PurgeContractTests.ended(1, in: store)

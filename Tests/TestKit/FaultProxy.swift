@@ -16,16 +16,36 @@ package final class FaultProxy: Sendable {
         case inject([UInt8])
     }
 
-    /// Happens once in a connection, after so many octets in its direction; at 0 when the connection begins.
+    /// Happens once in a connection, after so many octets in its direction, or after so many line feeds; at 0 when the connection
+    /// begins.
     package struct Fault: Equatable, Sendable {
         package var direction: Direction
         package var octets: Int
         package var harm: Harm
+        /// Instead of `octets`.
+        package var lines: Int?
 
         package init(_ direction: Direction, after octets: Int, _ harm: Harm) {
             self.direction = direction
             self.octets = octets
             self.harm = harm
+        }
+
+        package init(_ direction: Direction, afterLines lines: Int, _ harm: Harm) {
+            self.init(direction, after: 0, harm)
+            self.lines = lines
+        }
+
+        /// How much of `rest` goes before it; nil when it is not in there.
+        fileprivate func place(in rest: ArraySlice<UInt8>, after carried: Int, lines carriedLines: Int) -> Int? {
+            guard let lines else { return octets <= carried + rest.count ? max(0, octets - carried) : nil }
+            var left = lines - carriedLines
+            if left <= 0 { return 0 }
+            for (index, octet) in rest.enumerated() where octet == 0x0A {
+                left -= 1
+                if left == 0 { return index + 1 }
+            }
+            return nil
         }
     }
 
@@ -36,6 +56,7 @@ package final class FaultProxy: Sendable {
         var plan: Plan
         var connections = 0
         var carried: [Direction: Int] = [:]
+        var feeds: [Direction: Int] = [:]
         var lines: [Int: [TCPLine]] = [:]
     }
 
@@ -74,6 +95,8 @@ package final class FaultProxy: Sendable {
     package var connections: Int { state.withLock { $0.connections } }
     /// Octets carried over all connections.
     package func carried(_ direction: Direction) -> Int { state.withLock { $0.carried[direction, default: 0] } }
+    /// Line feeds in them.
+    package func carriedLines(_ direction: Direction) -> Int { state.withLock { $0.feeds[direction, default: 0] } }
 
     /// Breaks the connections there are; new ones are taken.
     package func resetAll() {
@@ -115,17 +138,23 @@ package final class FaultProxy: Sendable {
     ) async {
         var faults = faults.filter { $0.direction == direction }.sorted { $0.octets < $1.octets }[...]
         var carried = 0
+        var lines = 0
         func send(_ bytes: ArraySlice<UInt8>) async throws {
             guard !bytes.isEmpty else { return }
             try await to.write(Array(bytes))
             carried += bytes.count
-            state.withLock { $0.carried[direction, default: 0] += bytes.count }
+            let feeds = bytes.count { $0 == 0x0A }
+            lines += feeds
+            state.withLock { state in
+                state.carried[direction, default: 0] += bytes.count
+                state.feeds[direction, default: 0] += feeds
+            }
         }
         do {
             var rest: ArraySlice<UInt8> = []
             while true {
-                while let fault = faults.first, fault.octets <= carried + rest.count {
-                    let before = rest.prefix(max(0, fault.octets - carried))
+                while let fault = faults.first, let place = fault.place(in: rest, after: carried, lines: lines) {
+                    let before = rest.prefix(place)
                     try await send(before)
                     rest = rest.dropFirst(before.count)
                     faults.removeFirst()

@@ -1,3 +1,4 @@
+import Foundation
 import Jobs
 import Stores
 import Testing
@@ -84,6 +85,13 @@ import Webhooks
             $0.headers = (0..<17).map { .init(name: "X-\($0)", value: "1") }
         },
         Row(testDescription: "a line in the description", field: "description") { $0.description = "a\nb" },
+        Row(testDescription: "eight pins", field: nil) { $0.tls.pins = Array(repeating: pin, count: 8) },
+        Row(testDescription: "nine pins", field: "tls/pins") { $0.tls.pins = Array(repeating: pin, count: 9) },
+        Row(testDescription: "a pin of another digest", field: "tls/pins") {
+            $0.tls.pins = ["sha1//" + pin.dropFirst(8)]
+        },
+        Row(testDescription: "a pin that is a file", field: "tls/pins") { $0.tls.pins = ["/etc/passwd"] },
+        Row(testDescription: "two pins in one", field: "tls/pins") { $0.tls.pins = [pin + ";" + pin] },
         Row(testDescription: "a long description", field: "description") {
             $0.description = String(repeating: "é", count: 129)
         },
@@ -91,4 +99,45 @@ import Webhooks
     func `settings have limits`(_ row: Row) {
         #expect(fault(row.change) == row.field)
     }
+
+    static let pin = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+    struct IdentityRow: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let certificate: String
+        let key: String
+        let isGood: Bool
+    }
+
+    @Test(arguments: [
+        IdentityRow(testDescription: "a pair", certificate: "receiver.pem", key: "receiver.key", isGood: true),
+        IdentityRow(testDescription: "no key", certificate: "receiver.pem", key: "receiver.pem", isGood: false),
+        IdentityRow(testDescription: "no certificate", certificate: "receiver.key", key: "receiver.key", isGood: false),
+        IdentityRow(testDescription: "expired", certificate: "expired.pem", key: "receiver.key", isGood: false),
+        IdentityRow(testDescription: "another's key", certificate: "authority.pem", key: "receiver.key", isGood: false),
+        IdentityRow(testDescription: "a key with a passphrase", certificate: "receiver.pem", key: "", isGood: false),
+    ])
+    func `a client certificate comes with its own key and is good today`(_ row: IdentityRow) throws {
+        func text(_ name: String) throws -> String {
+            if name.isEmpty { return Self.lockedKey }
+            let folder = #filePath.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+            return try String(contentsOfFile: "\(folder)/Corpus/tls/\(name)", encoding: .utf8)
+        }
+        let identity = ClientIdentity(certificate: try text(row.certificate), key: try text(row.key))
+        #expect(fault { $0.tls.identity = identity } == (row.isGood ? nil : "tls/client_certificate"))
+        let inside = fault {
+            $0.url = "http://hooks.example/"
+            $0.tls.identity = identity
+        }
+        #expect(inside == "url")
+    }
+
+    private static let lockedKey = """
+        -----BEGIN ENCRYPTED PRIVATE KEY-----
+        MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgzVq7AC7L6dgICCAAw
+        DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEENlkN+9xOmV91C3ko4TGELIEQHuh
+        FlSxW3V/oUZerYZOPcY76mrVZuj+CLh/0ndS+Wg+d5SR6pWR83yfoia+Xst0jv0W
+        SbO8J690TP60MyNnY9w=
+        -----END ENCRYPTED PRIVATE KEY-----
+        """
 }

@@ -105,7 +105,8 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
             }
             let now = WallClock.system.now()
             _ = try await house.store.rotateSecret(
-                of: id, owner: .local, to: testSecret, overlapEnd: now.advanced(by: .seconds(60)), at: now, audit: nil)
+                of: id, owner: .local, ifVersion: nil, to: testSecret, overlapEnd: now.advanced(by: .seconds(60)),
+                at: now, audit: nil)
             let event = try await house.event()
             let request = try #require(await receiver.requests(atLeast: 1).first)
             #expect(request.headers["authorization"] == "Bearer abc")
@@ -217,6 +218,53 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
         }
     }
 
+    @Test func `a receiver that says nothing to OPTIONS may consent later, at a URL that only it was told`()
+        async throws
+    {
+        let receiver = try Receiver(script: ok)
+        let callback = ConsentCallback(base: "https://gw.example", secret: Array("only here".utf8))
+        try await House.run({ $0.callback = callback }) { house in
+            let id = try await house.endpoint(receiver.url) {
+                $0.verification = .handshake
+                $0.rate = 600
+            }
+            let asked = try #require(await receiver.requests(atLeast: 1).first)
+            let url = try #require(asked.headers["webhook-request-callback"])
+            let prefix = "https://gw.example/v1/webhook-consents/"
+            try #require(url.hasPrefix(prefix + id.description + "."))
+            let token = String(url.dropFirst(prefix.count))
+            let before = try #require(try await house.store.endpoint(id, of: nil))
+            #expect(before.state == .pending)
+            let other = EndpointID(at: house.now)
+            let forged = other.description + token.drop { $0 != "." }
+            for wrong in ["", ".", "\(id)", "\(id).", "\(id).AAAA", token + "A", String(token.dropLast()), forged] {
+                #expect(try await house.runner.consent(token: wrong, allowedRate: nil) == .noSuchRequest, "\(wrong)")
+            }
+            guard case .badRate = try await house.runner.consent(token: token, allowedRate: "many") else {
+                Issue.record("a rate that is none was taken")
+                return
+            }
+            // A change to another URL takes the right away.
+            var settings = before.settings
+            settings.url += "?2"
+            _ = try await house.store.changeEndpoint(
+                id, of: nil, ifVersion: nil, settings: settings, state: nil, at: house.now, audit: nil)
+            #expect(try await house.runner.consent(token: token, allowedRate: nil) == .noSuchRequest)
+            settings.url = before.settings.url
+            _ = try await house.store.changeEndpoint(
+                id, of: nil, ifVersion: nil, settings: settings, state: nil, at: house.now, audit: nil)
+            let event = try await house.event()
+            #expect(try await house.runner.consent(token: token, allowedRate: "120") == .given)
+            #expect(try await house.runner.consent(token: token, allowedRate: nil) == .given)
+            let after = try #require(try await house.store.endpoint(id, of: nil))
+            #expect(after.state == .enabled && after.settings.rate == 120)
+            try await house.wait { receiver.requests.contains { $0.headers["webhook-id"] == event.id } }
+            _ = try await house.store.changeEndpoint(
+                id, of: nil, ifVersion: nil, settings: nil, state: .disabled, at: house.now, audit: nil)
+            #expect(try await house.runner.consent(token: token, allowedRate: nil) == .tooLate)
+        }
+    }
+
     @Test func `a test is sent at once and tells what came back`() async throws {
         let receiver = try Receiver(script: answer("418 Teapot\r\nLocation: /x"))
         try await House.run { house in
@@ -258,8 +306,11 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
         let keys = try await GatewayKeys(store: store, clock: WallClock { start })
         let first = try #require(keys.publicKeys.first)
         let day = start.advanced(by: .seconds(86_400))
-        try await keys.rotate(in: store, at: day)
-        #expect(keys.publicKeys.count == 2 && keys.publicKeys[1] == first)
+        let audit = AuditEntry(at: day, owner: .local, actor: "ann", action: "webhook-key.rotate", subject: "")
+        try await keys.rotate(in: store, at: day, audit: audit)
+        #expect(try await store.audit(AuditQuery(owner: .local)).map(\.entry) == [audit])
+        #expect(keys.publicKeys.map(\.id).last == first.id)
+        #expect(keys.publicKeys.map(\.signsUntil) == [nil, day.advanced(by: GatewayKeys.overlap)])
         let again = try await GatewayKeys(store: store, clock: WallClock { day })
         #expect(again.publicKeys == keys.publicKeys)
         let body = Array("{}".utf8)

@@ -26,13 +26,14 @@ func quickSender() -> SenderSettings {
 }
 
 /// A request to a loopback URL, pinned to where the URL points.
-func request(_ url: String, pinnedTo address: IPAddress = .loopback, body: String = #"{"type":"webhook.test"}"#) throws
-    -> SendRequest
-{
+func request(
+    _ url: String, pinnedTo address: IPAddress = .loopback, body: String = #"{"type":"webhook.test"}"#,
+    tls: EndpointTLS = EndpointTLS()
+) throws -> SendRequest {
     SendRequest(
         url: try WebhookURL(url), address: address,
         headers: [SendHeader("content-type", "application/json")].compactMap { $0 },
-        body: Array(body.utf8))
+        body: Array(body.utf8), tls: tls)
 }
 
 /// Deliveries in memory, with the promises of the store.

@@ -103,6 +103,16 @@ private final class Backlog: DeliveryStore {
     /// 100,000 on request (OUTAGE_DELIVERIES); fewer in a debug build's daily run.
     static let deliveries = getenv("OUTAGE_DELIVERIES").flatMap { Int64(String(cString: $0)) } ?? 20_000
 
+    /// Of this process. Other tests run in it as well: only a run of this one alone tells.
+    private static var residentOctets: Int {
+        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 128)
+        guard fgets(&line, 128, file) != nil else { return 0 }
+        let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * Int(getpagesize())
+    }
+
     @Test func `what is pending outlives three days without a receiver, and arrives within each endpoint's rate`()
         async throws
     {
@@ -130,6 +140,8 @@ private final class Backlog: DeliveryStore {
         let log = Logger(label: "webhooks") { _ in SwiftLogNoOpLogHandler() }
         let runner = try DeliveryRunner(
             store: store, settings: settings, clock: WallClock { now.withLock { $0 } }, logger: log)
+        let memoryBefore = Self.residentOctets
+        var mostMemory = memoryBefore
         let task = Task { await runner.run() }
         var mostWaiting = 0
         /// Returns when nothing more can happen at this moment.
@@ -146,6 +158,7 @@ private final class Backlog: DeliveryStore {
                     metrics = runner.metrics
                 }
                 mostWaiting = max(mostWaiting, metrics.waiting)
+                mostMemory = max(mostMemory, Self.residentOctets)
                 let count = tries.withLock { $0 }
                 quiet = count == seen ? quiet + 1 : 0
                 seen = count
@@ -156,6 +169,7 @@ private final class Backlog: DeliveryStore {
             now.withLock { $0 = $0.advanced(by: .seconds(3600)) }
         }
         let triesBefore = tries.withLock { $0 }
+        let memoryAtEnd = Self.residentOctets
         #expect(store.state.withLock { $0.delivered + $0.dead } == 0)
         #expect(triesBefore < 20 * 100, "the breaker asks now and then; the others wait at no cost")
         var steps = 0
@@ -169,6 +183,11 @@ private final class Backlog: DeliveryStore {
         #expect(store.state.withLock { $0.delivered } == Int(endpoints * each))
         #expect(store.state.withLock { $0.dead } == 0)
         #expect(mostWaiting <= settings.limits.waiting)
+        let mebi = 1 << 20
+        print(
+            "outage: \(Self.deliveries) pending, resident before \(memoryBefore / mebi) MiB, after three days",
+            "\(memoryAtEnd / mebi) MiB, at most \(mostMemory / mebi) MiB, after delivery \(Self.residentOctets / mebi) MiB"
+        )
         for (host, times) in arrivals.withLock({ $0 }) {
             #expect(times.count == Int(each), "\(host)")
             for (index, time) in times.enumerated() where index + Self.rate / 60 < times.count {

@@ -1,4 +1,6 @@
+import Foundation
 import Lines
+import Stores
 import TestKit
 import Testing
 import Webhooks
@@ -76,6 +78,85 @@ private final class Answerer: ConnectionHandler {
         #expect(result.status == row.status)
         #expect(result.failure == (row.status == nil ? .tlsFailed : nil))
         #expect(result.detail == row.detail)
+        await sender.stop()
+        listener.stopListening()
+        await loop.stopAndWait()
+    }
+
+    /// Of Corpus/tls/receiver.key: openssl pkey -pubout -outform DER | openssl dgst -sha256 -binary | base64
+    private static let pin = "sha256//rNZvdIsn3m1wd68unJw3VsRl2rC5zX+HqSiG3Vs+3A4="
+    private static let otherPin = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+    struct WishRow: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        var pins: [String] = []
+        var hasIdentity = false
+        var asksClients = false
+        let detail: String?
+    }
+
+    @Test(arguments: [
+        WishRow(testDescription: "the pinned key", pins: [pin], detail: nil),
+        WishRow(testDescription: "one of two pinned keys", pins: [otherPin, pin], detail: nil),
+        WishRow(
+            testDescription: "another key", pins: [otherPin],
+            detail: "The receiver's key is none of those that are pinned."),
+        WishRow(
+            testDescription: "our certificate, asked for", pins: [pin], hasIdentity: true, asksClients: true,
+            detail: nil),
+        WishRow(testDescription: "our certificate, not asked for", hasIdentity: true, detail: nil),
+    ])
+    func `a receiver has a pinned key, and sees our certificate if it asks`(_ row: WishRow) async throws {
+        try await Self.withReceiver(asksClients: row.asksClients) { url, sender in
+            var tls = EndpointTLS(pins: row.pins)
+            if row.hasIdentity {
+                tls.identity = ClientIdentity(
+                    certificate: try String(contentsOfFile: corpus("other-name.pem"), encoding: .utf8),
+                    key: try String(contentsOfFile: corpus("receiver.key"), encoding: .utf8))
+            }
+            let result = await sender.send(try request(url, tls: tls))
+            #expect(result.status == (row.detail == nil ? 200 : nil), "\(result)")
+            #expect(result.failure == (row.detail == nil ? nil : .tlsFailed))
+            #expect(result.detail == row.detail)
+        }
+    }
+
+    @Test func `a connection that is kept is none for whom other pins or another certificate are set`() async throws {
+        try await Self.withReceiver(asksClients: true) { url, sender in
+            let identity = ClientIdentity(
+                certificate: try String(contentsOfFile: corpus("other-name.pem"), encoding: .utf8),
+                key: try String(contentsOfFile: corpus("receiver.key"), encoding: .utf8))
+            let good = EndpointTLS(pins: [Self.pin], identity: identity)
+            #expect(await sender.send(try request(url, tls: good)).status == 200)
+            let again = await sender.send(try request(url, tls: good))
+            #expect(again.status == 200 && again.isReused)
+            let pinned = await sender.send(
+                try request(url, tls: EndpointTLS(pins: [Self.otherPin], identity: identity)))
+            #expect(pinned.status == nil && pinned.failure == .tlsFailed)
+            let unknown = await sender.send(try request(url))
+            #expect(unknown.status == nil, "without a certificate this receiver takes nobody")
+            #expect(await sender.send(try request(url, tls: good)).status == 200)
+        }
+    }
+
+    private static func withReceiver(
+        asksClients: Bool, _ body: (_ url: String, Sender) async throws -> Void
+    ) async throws {
+        let loop = try EventLoop(name: "receiver")
+        loop.start()
+        var listening = Listener.Settings()
+        listening.tls = try TLSServerSettings(
+            certificateFile: corpus("receiver.pem"), keyFile: corpus("receiver.key"),
+            clients: asksClients ? .required(authorityFile: corpus("authority.pem")) : .unasked)
+        let listener = try Listener.listen(
+            on: SocketAddress(.loopback, port: 0), loops: [loop], settings: listening
+        ) { Answerer($0) }
+        var settings = quickSender()
+        settings.timeout = .seconds(25)
+        settings.connectTimeout = .seconds(25)
+        settings.caFile = corpus("authority.pem")
+        let sender = try Sender(settings: settings, filter: loopbackGuard().filter)
+        try await body("https://hooks.test:\(listener.localAddress.port)/hook", sender)
         await sender.stop()
         listener.stopListening()
         await loop.stopAndWait()

@@ -49,6 +49,8 @@ CURLcode port77_set_long(CURL *easy, CURLoption option, long value);
 CURLcode port77_set_offset(CURL *easy, CURLoption option, curl_off_t value);
 CURLcode port77_set_text(CURL *easy, CURLoption option, const char *value);
 CURLcode port77_set_pointer(CURL *easy, CURLoption option, void *value);
+/// libcurl keeps a copy of the octets.
+CURLcode port77_set_octets(CURL *easy, CURLoption option, const void *octets, size_t count);
 CURLcode port77_set_list(CURL *easy, CURLoption option, struct curl_slist *value);
 CURLcode port77_set_data_callback(CURL *easy, CURLoption option, port77_data_callback value);
 CURLcode port77_get_long(CURL *easy, CURLINFO info, long *value);

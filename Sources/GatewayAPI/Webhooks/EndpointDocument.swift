@@ -63,6 +63,7 @@ enum EndpointDocument {
             json.key("description")
             json.string(description)
         }
+        writeTLS(settings.tls, to: &json)
         json.key("created_at")
         json.string(endpoint.createdAt.rfc3339)
         json.key("changed_at")
@@ -83,6 +84,19 @@ enum EndpointDocument {
         json.key("recover")
         json.string(link + "/recover")
         json.endObject()
+        json.endObject()
+    }
+
+    /// Never the key.
+    private static func writeTLS(_ tls: EndpointTLS, to json: inout JSONWriter) {
+        guard tls != EndpointTLS() else { return }
+        json.key("tls")
+        json.beginObject()
+        if !tls.pins.isEmpty { write(strings: tls.pins, as: "pins", to: &json) }
+        if let identity = tls.identity {
+            json.key("client_certificate")
+            json.string(identity.certificate)
+        }
         json.endObject()
     }
 

@@ -71,6 +71,7 @@ struct EndpointFields {
         case "concurrency":
             settings.concurrency = number("concurrency", value, in: EndpointRules.concurrencies, "deliveries at a time")
         case "description": takeDescription(value)
+        case "tls": takeTLS(value)
         case "enabled" where !isNew:
             guard let wish = value?.bool else { return fault("enabled", "it must be true or false.") }
             isEnabled = wish
@@ -203,6 +204,43 @@ struct EndpointFields {
                 "it must be at most \(EndpointRules.longestDescription) octets without control characters.")
         }
         settings.description = text
+    }
+
+    /// Merged member by member, so that a certificate is renewed without naming the pins again.
+    private mutating func takeTLS(_ value: JSONValue?) {
+        guard let value else { return settings.tls = EndpointTLS() }
+        guard let members = value.members else {
+            return fault("tls", "it must be an object: pins, client_certificate, client_key.")
+        }
+        var certificate = settings.tls.identity?.certificate
+        var key = settings.tls.identity?.key
+        for member in members {
+            let text = member.value.string
+            switch member.name {
+            case "pins" where member.value.isNull: settings.tls.pins = []
+            case "pins":
+                let pins = member.value.elements?.map(\.string) ?? [nil]
+                guard !pins.contains(nil) else {
+                    fault("tls/pins", "it must be a list of strings.")
+                    continue
+                }
+                settings.tls.pins = pins.compactMap(\.self)
+            case "client_certificate" where text != nil || member.value.isNull: certificate = text
+            case "client_key" where text != nil || member.value.isNull: key = text
+            case "client_certificate", "client_key":
+                fault("tls/\(member.name)", "it must be a string: PEM.")
+            default: fault("tls/\(member.name.prefix(64))", "there is no such member.")
+            }
+        }
+        switch (certificate, key) {
+        case (let certificate?, let key?):
+            settings.tls.identity = ClientIdentity(certificate: certificate, key: key)
+        // The key is never shown: whoever takes the certificate away means both.
+        case (nil, _) where members.contains { $0.name == "client_certificate" && $0.value.isNull }, (nil, nil):
+            settings.tls.identity = nil
+        case (nil, _): fault("tls/client_certificate", "the member is missing: key and certificate go together.")
+        case (_, nil): fault("tls/client_key", "the member is missing: key and certificate go together.")
+        }
     }
 
     private mutating func number(

@@ -10,6 +10,12 @@ extension Gateway {
             _ = try QueryReader(request)
             return listKeys(request)
         }
+        router.route(.post, "/v1/webhook-keys/rotate", "rotateWebhookKey") { [self] request, _ in
+            let caller = try settings.identify(request)
+            _ = try QueryReader(request)
+            try await settings.webhooks.rotateKeys(audit(caller, "webhook-key.rotate", "webhook-keys"))
+            return listKeys(request, freshness: "no-store")
+        }
         router.route(.get, "/v1/jobs/{id}/receipt", "getReceipt") { [self] request, _ in
             let caller = try caller(of: request, for: .jobsRead)
             _ = try QueryReader(request)
@@ -18,7 +24,7 @@ extension Gateway {
     }
 
     /// Public, for everybody: a receipt is worth nothing to whom cannot check it.
-    private func listKeys(_ request: Request) -> Response {
+    private func listKeys(_ request: Request, freshness: String = "max-age=300") -> Response {
         var json = JSONWriter()
         json.beginObject()
         json.key("items")
@@ -33,11 +39,15 @@ extension Gateway {
             json.string("ed25519")
             json.key("created_at")
             json.string(key.createdAt.rfc3339)
+            if let end = key.signsUntil {
+                json.key("signs_until")
+                json.string(end.rfc3339)
+            }
             json.endObject()
         }
         json.endArray()
         json.endObject()
-        return .json(json.bytes, fields: ["Cache-Control": "max-age=300"])
+        return .json(json.bytes, fields: ["Cache-Control": freshness])
     }
 
     /// The event of the job's end, to the octet as webhooks carry it, signed by the gateway's own key.

@@ -32,6 +32,7 @@ extension Gateway {
         }
         addDeliveryRoutes(to: &router)
         addReceiptRoutes(to: &router)
+        addConsentRoutes(to: &router)
     }
 
     // MARK: finding
@@ -164,9 +165,14 @@ extension Gateway {
             endpoint.id, of: caller.owner, ifVersion: request["if-match"] == nil ? nil : endpoint.version,
             at: desk.clock.now(),
             audit: audit(caller, "webhook.delete", endpoint.id.description, endpoint.settings.url))
+        _ = try done(answer, request, endpoint.id)
+        return .empty(204)
+    }
+
+    private func done(_ answer: EndpointChanged, _ request: Request, _ id: EndpointID) throws(Problem) -> Endpoint {
         switch answer {
-        case .done: return .empty(204)
-        case .noSuchEndpoint: throw Self.noSuchEndpoint(endpoint.id.description)
+        case .done(let endpoint): return endpoint
+        case .noSuchEndpoint: throw Self.noSuchEndpoint(id.description)
         case .versionDiffers(let newer):
             try checkMatch(request, newer)
             throw Problem(.stateConflict, "The webhook was changed at the same moment; try again.", retryAfter: 1)
@@ -199,11 +205,11 @@ extension Gateway {
         try checkMatch(request, endpoint)
         let now = desk.clock.now()
         let end = now.advanced(by: .seconds(overlap))
-        guard
-            let rotated = try await desk.store.rotateSecret(
-                of: endpoint.id, owner: caller.owner, to: secret, overlapEnd: end, at: now,
-                audit: audit(caller, "webhook.rotate", endpoint.id.description, "overlap \(overlap) s"))
-        else { throw Self.noSuchEndpoint(endpoint.id.description) }
+        let answer = try await desk.store.rotateSecret(
+            of: endpoint.id, owner: caller.owner, ifVersion: request["if-match"] == nil ? nil : endpoint.version,
+            to: secret, overlapEnd: end, at: now,
+            audit: audit(caller, "webhook.rotate", endpoint.id.description, "overlap \(overlap) s"))
+        let rotated = try done(answer, request, endpoint.id)
         return .json(
             EndpointDocument.bytes(rotated, secret: secret, oldSecretUntil: end),
             fields: ["ETag": EndpointDocument.tag(rotated), "Cache-Control": "no-store"])

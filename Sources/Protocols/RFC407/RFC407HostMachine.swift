@@ -51,6 +51,8 @@ extension RFC407 {
             case refused
             /// 432
             case notAllowed
+            /// 401: this user has as many sessions as may be.
+            case tooMany
         }
 
         package enum Event: Equatable, Sendable {
@@ -255,6 +257,8 @@ extension RFC407 {
             case .notAllowed:
                 nextUser = nil
                 say(Reply(432, "This user may not use this service"), &actions)
+            case .tooMany:
+                finish(Reply(401, "No more log-ons of this user now"), .noSessions, &actions)
             }
         }
 

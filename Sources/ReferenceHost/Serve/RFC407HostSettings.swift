@@ -26,6 +26,8 @@ package struct RFC407HostSettings: Sendable {
     /// Instead of the pauses of section 9.3.
     package var retryPauses = RFC407.OutputState.pauses
     package var mostSessions = 1_000
+    /// Of one user at a time; the next is told 401.
+    package var mostSessionsPerUser = 64
     /// Frames the password prompt by TELNET's ECHO.
     package var hidesPasswords = true
     /// A bare LF ends a command line.

@@ -14,6 +14,8 @@ final class RFC407Server: Sendable {
         let passwords: [String: String]
         let stallLimit: Duration
         let sessions: OpenSessions<RFC407Session>
+        /// Who is signed on where.
+        private let users = Locked<[ObjectIdentifier: String]>([:])
 
         init(_ host: HostSettings, _ settings: RFC407HostSettings, batch: BatchSystem, loops: [EventLoop]) {
             self.settings = settings
@@ -29,6 +31,20 @@ final class RFC407Server: Sendable {
         }
 
         func cuts(_ place: RFC407CutPlace) -> Bool { settings.cuts?(place) ?? false }
+
+        /// Whether this user may be signed on at this session as well; it then is, in place of whoever was before.
+        func admits(_ user: String, to session: ObjectIdentifier) -> Bool {
+            users.withLock { users in
+                guard users.count(where: { $0.value == user && $0.key != session }) < settings.mostSessionsPerUser
+                else {
+                    return false
+                }
+                users[session] = user
+                return true
+            }
+        }
+
+        func signedOff(_ session: ObjectIdentifier) { users.withLock { $0[session] = nil } }
     }
 
     let shared: Shared

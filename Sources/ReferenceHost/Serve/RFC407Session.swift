@@ -51,6 +51,7 @@ actor RFC407Session {
         line.close()
         for timer in timers.values { timer.cancel() }
         password = nil
+        shared.signedOff(ObjectIdentifier(self))
         // Not a child: an input is begun in the middle of a turn. It was cancelled, and ends by itself.
         await input?.work.value
     }
@@ -117,6 +118,7 @@ actor RFC407Session {
     }
 
     private func signedOn(_ user: String, _ password: String) -> RFC407.HostMachine.Verdict {
+        guard shared.admits(user, to: ObjectIdentifier(self)) else { return .tooMany }
         self.password = password
         shared.desk.watch(user)
         return .signedOn

@@ -52,6 +52,12 @@ extension Schema {
             created_at INTEGER NOT NULL
         );
         """
+
+    static let endpointTLS = """
+        ALTER TABLE endpoints ADD COLUMN pins TEXT NOT NULL DEFAULT '';
+        ALTER TABLE endpoints ADD COLUMN client_certificate TEXT;
+        ALTER TABLE endpoints ADD COLUMN client_key TEXT;
+        """
 }
 
 extension EndpointID {
@@ -71,7 +77,7 @@ struct EndpointRow {
     static let columns = """
         row, id, owner, url, events, state, created_at, secrets, hosts, labels, mode, headers, signatures, verification, \
         delays, rate, concurrency, description, version, changed_at, disabled_reason, disabled_at, pending_since, \
-        verified_url, verification_note, failures, failing_since
+        verified_url, verification_note, failures, failing_since, pins, client_certificate, client_key
         """
 
     init(row: Int64, endpoint: Endpoint, secrets: [EndpointSecret]) {
@@ -97,6 +103,10 @@ struct EndpointRow {
         settings.rate = row.optionalInt(15)
         settings.concurrency = row.optionalInt(16)
         settings.description = row.optionalText(17)
+        settings.tls.pins = words(row.text(27))
+        if let certificate = row.optionalText(28), let key = row.optionalText(29) {
+            settings.tls.identity = ClientIdentity(certificate: certificate, key: key)
+        }
         endpoint = Endpoint(
             id: EndpointID(bits: try row.jobID(1).bits), owner: try row.require(Owner(row.text(2)), "an owner"),
             createdAt: row.time(6), settings: settings)
@@ -121,7 +131,7 @@ struct EndpointRow {
         UPDATE endpoints SET url = ?, events = ?, state = ?, secrets = ?, hosts = ?, labels = ?, mode = ?, headers = ?,
             signatures = ?, verification = ?, delays = ?, rate = ?, concurrency = ?, description = ?, version = ?,
             changed_at = ?, disabled_reason = ?, disabled_at = ?, pending_since = ?, verified_url = ?,
-            verification_note = ?, failures = ?, failing_since = ?
+            verification_note = ?, failures = ?, failing_since = ?, pins = ?, client_certificate = ?, client_key = ?
         WHERE row = ?
         """
 
@@ -141,7 +151,9 @@ struct EndpointRow {
             .optional(settings.rate), .optional(settings.concurrency), .optional(settings.description),
             .int(endpoint.version), .time(endpoint.changedAt), .optional(reason?.rawValue), .time(disabledAt),
             .time(pendingSince), .optional(verifiedURL), .optional(endpoint.verificationNote),
-            .int(endpoint.health.failures), .time(endpoint.health.failingSince), .int(row),
+            .int(endpoint.health.failures), .time(endpoint.health.failingSince),
+            .text(settings.tls.pins.joined(separator: " ")), .optional(settings.tls.identity?.certificate),
+            .optional(settings.tls.identity?.key), .int(row),
         ]
     }
 

@@ -52,6 +52,7 @@ extension SQLiteStore {
             try transaction.change(id, of: owner, ifVersion: version, at: time, audit: audit) { row in
                 row.isDeleted = true
                 row.secrets = []
+                row.endpoint.settings.tls.identity = nil
             }
         }
         try await finishStopping()
@@ -59,11 +60,11 @@ extension SQLiteStore {
     }
 
     package func rotateSecret(
-        of id: EndpointID, owner: Owner?, to secret: String, overlapEnd: Timestamp, at time: Timestamp,
-        audit: AuditEntry?
-    ) async throws(StoreError) -> Endpoint? {
-        let changed = try await writer.write { transaction in
-            try transaction.change(id, of: owner, ifVersion: nil, at: time, audit: audit) { row in
+        of id: EndpointID, owner: Owner?, ifVersion version: Int?, to secret: String, overlapEnd: Timestamp,
+        at time: Timestamp, audit: AuditEntry?
+    ) async throws(StoreError) -> EndpointChanged {
+        try await writer.write { transaction in
+            try transaction.change(id, of: owner, ifVersion: version, at: time, audit: audit) { row in
                 let old = row.secrets.map { secret in
                     EndpointSecret(secret.text, expiresAt: min(secret.expiresAt ?? overlapEnd, overlapEnd))
                 }
@@ -71,8 +72,6 @@ extension SQLiteStore {
                 row.secrets = [EndpointSecret(secret)] + old.filter { $0.signs(at: time) }.prefix(3)
             }
         }
-        if case .done(let endpoint) = changed { return endpoint }
-        return nil
     }
 
     package func secrets(
@@ -130,11 +129,12 @@ extension SQLiteStore {
         }
     }
 
-    package func addSigningKey(_ key: StoredSigningKey) async throws(StoreError) {
+    package func addSigningKey(_ key: StoredSigningKey, audit: AuditEntry?) async throws(StoreError) {
         _ = try await writer.write { transaction in
             try transaction.run(
                 "INSERT INTO signing_keys (id, secret, created_at) VALUES (?, ?, ?)",
                 [.text(key.id), .text(key.secret), .time(key.createdAt)])
+            if let audit { try transaction.audit(audit) }
         }
     }
 }

@@ -19,6 +19,12 @@ extension Schema {
         """
 }
 
+extension Schema {
+    static let answers = """
+        CREATE INDEX delivery_attempts_answers ON delivery_attempts(at) WHERE answer <> x'';
+        """
+}
+
 extension SQLiteStore {
     package func sweep(
         _ kind: RetentionKind, olderThan age: Timestamp, from mark: RetentionMark?, limit: Int, at time: Timestamp
@@ -28,6 +34,7 @@ extension SQLiteStore {
         switch kind {
         case .deliveries:
             return try await writer.write { try $0.sweepDeliveries(olderThan: age, limit: limit) }
+        case .answers: return try await writer.write { try $0.sweepAnswers(olderThan: age, limit: limit) }
         case .events: return try await writer.write { try $0.sweepEvents(olderThan: age, limit: limit) }
         case .audit: return try await writer.write { try $0.sweepAudit(olderThan: age, limit: limit) }
         case .jobs: query = Queries.ended
@@ -73,7 +80,7 @@ extension WriteTransaction {
                 }
                 if kind == .bodies, try dropDeck(of: stored) { isGone = true }
             case .jobs: _ = try purge(id, reason: "older than this gateway keeps jobs", at: time)
-            case .deliveries, .events, .audit: isGone = false
+            case .deliveries, .answers, .events, .audit: isGone = false
             }
             if isGone { step.removed += 1 }
         }
@@ -85,6 +92,11 @@ extension WriteTransaction {
         let old = found.prefix { $0.at < age }
         for delivery in old { try removeDelivery(delivery.id) }
         return SweepStep(removed: old.count, next: old.count == limit ? .again : nil)
+    }
+
+    fileprivate func sweepAnswers(olderThan age: Timestamp, limit: Int) throws -> SweepStep {
+        let removed = try run(Queries.dropAnswers, [.time(age), .int(limit)])
+        return SweepStep(removed: removed, next: removed == limit ? .again : nil)
     }
 
     private func removeDelivery(_ id: Int64) throws {
@@ -143,6 +155,11 @@ extension Queries {
         SELECT d.id, e.at FROM deliveries d INDEXED BY deliveries_by_event CROSS JOIN events e ON e.sequence = d.event
         WHERE d.state <> 'pending' ORDER BY d.event LIMIT ?
         """
+    static let dropAnswers = """
+        UPDATE delivery_attempts SET answer = x'' WHERE (delivery, number) IN
+            (SELECT delivery, number FROM delivery_attempts INDEXED BY delivery_attempts_answers
+            WHERE answer <> x'' AND at < ?1 ORDER BY at LIMIT ?2)
+        """
     static let oldestEvents = "SELECT sequence, at FROM events WHERE sequence < ? ORDER BY sequence LIMIT ?"
     static let deliveriesOfEvent = """
         SELECT id, state FROM deliveries INDEXED BY deliveries_by_event WHERE event = ?
@@ -154,6 +171,6 @@ extension Queries {
         "pendingOfJob": pendingOfJob, "deliveryStatesToJob": deliveryStatesToJob, "dropDeck": dropDeck,
         "dropOutputs": dropOutputs, "storedFile": storedFile, "ended": ended, "endedWithDeck": endedWithDeck,
         "endedWithOutputs": endedWithOutputs, "endedWithBodies": endedWithBodies,
-        "deliveriesOfEvent": deliveriesOfEvent,
+        "deliveriesOfEvent": deliveriesOfEvent, "dropAnswers": dropAnswers,
     ]
 }

@@ -16,6 +16,8 @@ enum Schema {
         migrator.registerMigration("batches") { try $0.execute(sql: batches) }
         migrator.registerMigration("keys") { try $0.execute(sql: keys) }
         migrator.registerMigration("traces") { try $0.execute(sql: traces) }
+        migrator.registerMigration("endpoint-tls") { try $0.execute(sql: endpointTLS) }
+        migrator.registerMigration("answers") { try $0.execute(sql: answers) }
         return migrator
     }()
 

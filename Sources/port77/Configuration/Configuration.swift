@@ -21,7 +21,7 @@ struct Configuration: Equatable, Sendable {
     var openAPIFolder: String?
     var hosts: [Host] = []
     var webhooks = Webhooks()
-    var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400)])
+    var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400), .answers: .seconds(7 * 86_400)])
     var log = Log()
     /// What running requests get after the listeners are closed.
     var grace = Duration.seconds(30)
@@ -70,6 +70,8 @@ struct Configuration: Equatable, Sendable {
         var secret: Secret?
         var allowNetworks: [String] = []
         var allowPlainHTTP = false
+        /// This gateway as receivers reach it, for a consent that comes later; no trailing slash.
+        var callback: String?
         var authorities: String?
     }
 

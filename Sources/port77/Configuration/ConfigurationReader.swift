@@ -176,10 +176,17 @@ struct ConfigurationReader {
     }
 
     private mutating func readWebhooks(_ node: Node, into webhooks: inout Configuration.Webhooks) {
-        let known = ["secret", "allow_networks", "allow_plain_http", "ca"]
+        let known = ["secret", "allow_networks", "allow_plain_http", "ca", "callback"]
         guard let members = members(of: node, named: "webhooks", known: known) else { return }
         if let secret = members["secret"] { webhooks.secret = readSecret(secret, "secret") }
         if let ca = members["ca"] { webhooks.authorities = string(ca, "ca") }
+        if let callback = members["callback"], let text = string(callback, "callback") {
+            if let url = Self.callback(text) {
+                webhooks.callback = url
+            } else {
+                fault(callback, "callback is the https:// URL at which receivers reach this gateway, without a query")
+            }
+        }
         if let plain = members["allow_plain_http"] {
             if let isAllowed = plain.bool {
                 webhooks.allowPlainHTTP = isAllowed
@@ -201,6 +208,11 @@ struct ConfigurationReader {
                 }
             }
         }
+    }
+
+    private static func callback(_ text: String) -> String? {
+        guard text.hasPrefix("https://"), let url = try? WebhookURL(text), !url.text.contains("?") else { return nil }
+        return url.text.hasSuffix("/") ? String(url.text.dropLast()) : url.text
     }
 
     private mutating func readLog(_ node: Node, into log: inout Configuration.Log) {

@@ -102,7 +102,7 @@ final class RunningGateway: Sendable {
         settings.checkNotify = { url in
             do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
         }
-        settings.webhooks = WebhookServices(deliveries, keys)
+        settings.webhooks = WebhookServices(deliveries, keys, store)
         settings.deliveryMetrics = { deliveries.metrics }
         settings.recovery = { [engine] in engine.recovery }
         if let folder = Resources.folder("public", holding: "index.html", given: configuration.publicFolder) {
@@ -211,6 +211,7 @@ final class RunningGateway: Sendable {
         settings.addresses.allowNetworks = webhooks.allowNetworks.compactMap { Network($0) }
         settings.addresses.allowPlainHTTP = webhooks.allowPlainHTTP
         settings.sender.caFile = webhooks.authorities
+        settings.callback = webhooks.callback.map { ConsentCallback(base: $0, secret: secret.octets) }
         return settings
     }
 }

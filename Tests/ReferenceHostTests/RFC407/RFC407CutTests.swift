@@ -72,6 +72,7 @@ struct RFC407CutTests {
             if wasUncertain { uncertain += 1 }
         }
         #expect(cuts >= least)
+        print("rfc407 cut: \(kind.rawValue): \(cuts) cuts, lost 0, doubled 0, uncertain with evidence \(uncertain)")
         // only while the 260 is on its way can nobody say; a reset right behind it may overtake it
         #expect(uncertain <= 4)
     }

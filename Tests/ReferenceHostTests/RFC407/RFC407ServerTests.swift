@@ -181,6 +181,33 @@ struct RFC407ServerTests {
         }
     }
 
+    @Test func `a user has so many sessions at a time, and the next is told 401`() async throws {
+        try await withRFC407Host { _, own in
+            own.mostSessionsPerUser = 2
+        } _: { _, address in
+            let first = try await RFC407Hand(address)
+            try await first.signOn()
+            let second = try await RFC407Hand(address)
+            try await second.signOn()
+            // The same session again is no further one.
+            _ = try await second.ask("USER=RMT1")
+            #expect(try await second.ask("PASS=secret").hasPrefix("230"))
+            let third = try await RFC407Hand(address)
+            _ = try await third.readLine()
+            _ = try await third.ask("USER=RMT1")
+            #expect(try await third.ask("PASS=secret").hasPrefix("401"))
+            #expect(try await third.readLine() == nil)
+            // Another user is not held up, nor the same one when a session has ended.
+            let other = try await RFC407Hand(address)
+            _ = try await other.readLine()
+            #expect(try await other.ask("USER=OPEN").hasPrefix("230"))
+            #expect(try await second.ask("BYE").hasPrefix("231"))
+            #expect(try await second.readLine() == nil)
+            let fourth = try await RFC407Hand(address)
+            try await fourth.signOn()
+        }
+    }
+
     @Test func `ALTER holds, releases and prefers; CANCEL ends; other users see nothing`() async throws {
         try await withRFC407Host { settings, _ in
             settings.batch.initiators = [[]]
