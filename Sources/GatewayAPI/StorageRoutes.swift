@@ -75,6 +75,19 @@ extension Gateway {
         json.int(report.missingBodies.count)
         json.key("removed_temporaries")
         json.int(report.removedTemporaries.count)
+        if let lost = report.rolledBack {
+            json.key("rolled_back")
+            json.beginObject()
+            json.key("acknowledged_event")
+            json.int(lost.acknowledged)
+            json.key("last_event")
+            json.int(lost.found)
+            if caller.owner == .local, let log = lost.keptLog {
+                json.key("kept_log")
+                json.string(log)
+            }
+            json.endObject()
+        }
         json.key("stray_files")
         json.int(report.unclaimedFiles.count)
         json.key("strays")

@@ -47,6 +47,9 @@ final class Checkpointer: Sendable {
             }, pages)
     }
 
+    /// In the log, after the writer's last commit.
+    var frames: Int { logPages.count.load(ordering: .relaxed) }
+
     func uninstall(from writer: Database) { sqlite3_wal_hook(writer.sqliteConnection, nil, nil) }
 
     /// Called on the writer's queue between two commits.

@@ -21,6 +21,7 @@ final class GroupCommit: Sendable {
     private let pool: DatabasePool
     private let memory: StoreMemory
     private let checkpointer: Checkpointer
+    private let mark: CommitMark
     private let waiting = Mutex(Waiting())
     let figures = Mutex(StoreFigures())
     private let observers = Mutex<[@Sendable ([Committed]) -> Void]>([])
@@ -30,13 +31,14 @@ final class GroupCommit: Sendable {
     private let onReleasedBodies: @Sendable ([ContentHash], SQLConnection) -> Void
 
     init(
-        pool: DatabasePool, memory: StoreMemory, checkpointer: Checkpointer,
+        pool: DatabasePool, memory: StoreMemory, checkpointer: Checkpointer, mark: CommitMark,
         onFinishedParts: @escaping @Sendable ([SpoolPart]) -> Void,
         onReleasedBodies: @escaping @Sendable ([ContentHash], SQLConnection) -> Void
     ) {
         self.pool = pool
         self.memory = memory
         self.checkpointer = checkpointer
+        self.mark = mark
         self.onFinishedParts = onFinishedParts
         self.onReleasedBodies = onReleasedBodies
     }
@@ -117,6 +119,7 @@ final class GroupCommit: Sendable {
             for write in batch { perform([write], on: connection) }
             return
         }
+        mark.committed(frames: checkpointer.frames, sequence: transaction.lastSequence)
         memory.publish(transaction)
         if !transaction.committed.isEmpty {
             for observer in observers.withLock({ $0 }) { observer(transaction.committed) }

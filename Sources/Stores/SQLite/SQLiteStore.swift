@@ -26,6 +26,7 @@ package final class SQLiteStore: JobStore {
             lock = try FolderLock(folder: folder)
             let path = folder + "/port77.db"
             spool = try SpoolFolder(path: folder + "/spool", memory: memory, calls: calls)
+            let log = LogCheck(folder: folder, database: path)
             pool = try Self.openPool(path: path)
             try Self.migrate(pool)
             try SpoolFolder.syncFolder(folder)
@@ -44,16 +45,22 @@ package final class SQLiteStore: JobStore {
             }
             let spool = spool
             writer = GroupCommit(
-                pool: pool, memory: memory, checkpointer: checkpointer, onFinishedParts: { spool.remove($0) },
+                pool: pool, memory: memory, checkpointer: checkpointer,
+                mark: CommitMark(folder: folder, log: path + "-wal"), onFinishedParts: { spool.remove($0) },
                 onReleasedBodies: { spool.removeUnnamed($0, $1) })
             let commits = writer
             spool.onLetGo = { [weak commits] in commits?.letGo($0) }
             let memory = memory
             let report = try pool.read { database in
                 let connection = SQLConnection(database: database)
-                let contents = try StoreMemory.Contents(connection)
+                var contents = try StoreMemory.Contents(connection)
+                let rolledBack = log.rolledBack(found: contents.lastSequence)
+                // Followers have heard numbers up to there: none of them is given to another event.
+                if let rolledBack { contents.lastSequence = rolledBack.acknowledged }
                 memory.contents.withLock { $0 = contents }
-                return try spool.inspect(connection)
+                var report = try spool.inspect(connection)
+                report.rolledBack = rolledBack
+                return report
             }
             try pool.writeWithoutTransaction { database in
                 try spool.noteMissing(report, SQLConnection(database: database))

@@ -9,6 +9,8 @@ package struct OpenReport: Equatable, Sendable {
     package var unclaimedFiles: [ContentHash]
     /// Bodies that a row names and the disk lacks.
     package var missingBodies: [MissingBody]
+    /// Commits that were answered for and that the database lost: its log was damaged between two runs.
+    package var rolledBack: RolledBack?
 
     package init(
         removedTemporaries: [String] = [], unclaimedFiles: [ContentHash] = [], missingBodies: [MissingBody] = []
@@ -18,13 +20,23 @@ package struct OpenReport: Equatable, Sendable {
         self.missingBodies = missingBodies
     }
 
+    package struct RolledBack: Equatable, Sendable {
+        /// The last event that was answered for, and the last one there was. Equal when only changes without an event are gone.
+        package let acknowledged: Int64
+        package let found: Int64
+        /// The damaged log as it was found; nil when it could not be copied, or was gone.
+        package let keptLog: String?
+    }
+
     package enum MissingBody: Hashable, Sendable {
         case deck(JobID)
         case spoolFile(JobID, Int)
         case unclaimed(Int64)
     }
 
-    package var isClean: Bool { removedTemporaries.isEmpty && unclaimedFiles.isEmpty && missingBodies.isEmpty }
+    package var isClean: Bool {
+        removedTemporaries.isEmpty && unclaimedFiles.isEmpty && missingBodies.isEmpty && rolledBack == nil
+    }
 }
 
 extension SpoolFolder {

@@ -50,6 +50,14 @@ final class RunningGateway: Sendable {
         let secret = try InstanceSecret(folder: configuration.data)
         let store = try SQLiteStore(folder: configuration.data)
         self.store = store
+        if let lost = store.openReport.rolledBack {
+            log.critical(
+                "storage.rolled_back: the log of the database was damaged, and what was acknowledged last is lost",
+                metadata: [
+                    "acknowledged_event": "\(lost.acknowledged)", "last_event": "\(lost.found)",
+                    "kept_log": "\(lost.keptLog ?? "-")",
+                ])
+        }
         for body in store.openReport.missingBodies {
             log.error("a stored body is missing on disk", metadata: ["body": "\(body)"])
         }
