@@ -2,7 +2,8 @@
 
     python3 Tests/Campaigns/rot.py --flips 1000 --seed 7
 
-Spool files are damaged under a running gateway and mended again; the database is damaged between two runs.
+Spool files are damaged under a running gateway and mended again; the database is damaged between two runs, and its log between
+a kill and the next start: what was acknowledged and is gone then must be said.
 """
 import collections
 import hashlib
@@ -65,9 +66,42 @@ def bodies_of(document):
         yield f"/v1/jobs/{document['id']}/outputs/{file['number']}", RAW
 
 
+def damage_log(ground, randomness, rounds):
+    """(how often it was said, how often nothing was missing, what was missing and not said)"""
+    ground.gateway.start()
+    client, acknowledged = Client(ground.gateway), []
+    for number in range(30):
+        body = f"//LOG{number:05d} JOB (1),'LOG',CLASS=A\n// EXEC PGM=IEFBR14\n"
+        answer = client.json("POST", "/v1/jobs?host=demo&hold=true", body=body, headers={"Content-Type": "text/plain"})
+        if answer and answer[0] == 201:
+            acknowledged.append(answer[1]["id"])
+    client.close()
+    ground.gateway.kill()
+    killed = ground.data + ".killed"
+    shutil.copytree(ground.data, killed)
+    rolled_back, unharmed, unsaid = 0, 0, []
+    for _ in range(rounds):
+        shutil.rmtree(ground.data)
+        shutil.copytree(killed, ground.data)
+        _, what = damage(ground.data + "/port77.db-wal", randomness)
+        ground.gateway.start()
+        client = Client(ground.gateway)
+        answers = [client.call("GET", f"/v1/jobs/{job}") for job in acknowledged]
+        missing = [job for job, answer in zip(acknowledged, answers) if not answer or answer[0] != 200]
+        said = (client.json("GET", "/v1/storage") or (0, {}))[1].get("at_start", {}).get("rolled_back")
+        rolled_back += bool(said)
+        unharmed += not missing
+        if missing and not said:
+            unsaid.append((what, len(missing)))
+        client.close()
+        ground.gateway.kill()
+    shutil.rmtree(killed)
+    return rolled_back, unharmed, unsaid
+
+
 def main():
     flips, randomness, score = argument("flips", argument("n", 1000)), seeded(), Score("rot")
-    of_database = argument("database", max(1, flips // 8))
+    of_database, of_log = argument("database", max(1, flips // 8)), argument("log", max(1, flips // 50))
     folder = tempfile.mkdtemp(prefix="port77-rot-")
     ground, ledgers = Ground(folder).start(), Ledgers()
     client, began = Client(ground.gateway), time.monotonic()
@@ -153,10 +187,17 @@ def main():
         ground.gateway.kill() if ground.gateway.process.poll() is None else None
     shutil.rmtree(ground.data)
     shutil.copytree(sound, ground.data)
+    rolled_back, unharmed, unsaid = damage_log(ground, randomness, of_log)
+    counts["log"] = of_log
+    score.check(f"rot: of {of_log} damaged logs none takes an acknowledged job away without a word", not unsaid, unsaid[:3])
+    score.check("rot: a damaged log is noticed", rolled_back > 0 or of_log == 0, unharmed)
+    shutil.rmtree(ground.data)
+    shutil.copytree(sound, ground.data)
     ground.gateway.start()
     ledgers.report(score, "rot")
     score.check("rot: gateway and host end on SIGTERM", ground.stop() == (0, 0), folder)
-    print(f"rot: {dict(counts)} damaged, of the databases {refused} were refused at the start; a damaged file was answered by "
+    print(f"rot: {dict(counts)} damaged, of the databases {refused} were refused at the start, "
+          f"of the logs {rolled_back} said to have lost something, {unharmed} had lost nothing; a damaged file was answered by "
           f"{dict(told)}; {time.monotonic() - began:.0f} s", flush=True)
     if not score.failed:
         shutil.rmtree(folder, ignore_errors=True)

@@ -62,7 +62,7 @@ import Testing
             #expect(try Data(contentsOf: URL(filePath: kept)) == damaged)
             let jobs = try await store.jobs(JobQuery(limit: 100)).map(\.id)
             // The oldest ones, and each of them whole.
-            #expect(jobs.reversed() == (1...12).map(Sample.id).prefix(jobs.count))
+            #expect(Array(jobs.reversed()) == Array((1...12).map { Sample.id($0) }.prefix(jobs.count)))
             #expect(Int64(jobs.count) == lost.found)
             // A number that somebody has heard is given to no other event.
             try await store.submit(try Sample.job(50))

@@ -40,10 +40,10 @@ struct EndpointOptions: ParsableArguments {
     var pin: [String] = []
 
     @Option(help: "PEM file: the certificate shown to it, with its chain.")
-    var clientCert: String?
+    var tlsCertificate: String?
 
     @Option(help: "PEM file: the key of that certificate.")
-    var clientKey: String?
+    var tlsKey: String?
 
     func document(url: String?, isEnabled: Bool? = nil) throws -> [UInt8] {
         var json = JSONWriter()
@@ -93,7 +93,7 @@ struct EndpointOptions: ParsableArguments {
             }
             json.endArray()
         }
-        if !pin.isEmpty || clientCert != nil || clientKey != nil {
+        if !pin.isEmpty || tlsCertificate != nil || tlsKey != nil {
             json.key("tls")
             json.beginObject()
             if !pin.isEmpty {
@@ -102,7 +102,7 @@ struct EndpointOptions: ParsableArguments {
                 for text in pin { json.string(text) }
                 json.endArray()
             }
-            for (name, path) in [("client_certificate", clientCert), ("client_key", clientKey)] {
+            for (name, path) in [("client_certificate", tlsCertificate), ("client_key", tlsKey)] {
                 guard let path else { continue }
                 guard let octets = readSmallFile(path) else { throw ValidationError("\(path) cannot be read") }
                 json.key("\(name)")
