@@ -17,8 +17,8 @@ struct Port77: AsyncParsableCommand {
         subcommands: [
             Serve.self, Demo.self, Host.self, Submit.self, Status.self, Output.self, List.self, Cancel.self, Watch.self,
             Config.self, Unclaimed.self, Probe.self, Verify.self, WebhookCommands.self, Purge.self, Audit.self,
-            Hold.self, Release.self, Resolve.self, Hosts.self, BackupCommand.self, Keys.self,
-            TraceCommand.self,
+            Hold.self, Release.self, Resolve.self, Hosts.self, BackupCommand.self, Keys.self, Grep.self,
+            TraceCommand.self, Validate.self, Completions.self, Manual.self,
         ])
 }
 

@@ -4,7 +4,8 @@ import Testing
 @Suite struct CommandLineTests {
     @Test(arguments: [
         [], ["serve"], ["demo"], ["host"], ["submit"], ["status"], ["output"], ["list"], ["cancel"], ["watch"],
-        ["config", "check"], ["verify"], ["purge"], ["audit"], ["backup"], ["webhooks"], ["webhooks", "add"], ["webhooks", "change"],
+        ["config", "check"], ["grep"], ["validate"], ["completions"], ["man"], ["webhooks", "keys"], ["verify"],
+        ["purge"], ["audit"], ["backup"], ["webhooks"], ["webhooks", "add"], ["webhooks", "change"],
         ["webhooks", "deliveries"], ["webhooks", "recover"],
     ])
     func `every command explains itself with an example`(_ command: [String]) async throws {

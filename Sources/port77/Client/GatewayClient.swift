@@ -33,10 +33,11 @@ struct GatewayClient {
 
     /// - Parameters:
     ///   - target: path and query, encoded.
+    ///   - limit: for all of it; a `Failure` afterwards.
     ///   - piece: takes the body as it comes; nil collects it. Asked only for answers below 400.
     func send(
         _ method: String, _ target: String, fields: [String: String] = [:], body: [UInt8]? = nil,
-        piece: (([UInt8]) -> Bool)? = nil
+        limit: Duration? = nil, piece: (([UInt8]) -> Bool)? = nil
     ) throws -> Answer {
         guard let easy = curl_easy_init() else { throw Failure(description: "libcurl could not be set up") }
         defer { curl_easy_cleanup(easy) }
@@ -59,6 +60,9 @@ struct GatewayClient {
             (CURLOPT_SSLKEY, certificateKey),
         ] {
             if let value { _ = port77_set_text(easy, option, value) }
+        }
+        if let limit {
+            _ = port77_set_long(easy, CURLOPT_TIMEOUT_MS, max(1, Int(min(limit / .milliseconds(1), 2e9))))
         }
         _ = port77_set_list(easy, CURLOPT_HTTPHEADER, list)
         _ = port77_set_pointer(easy, CURLOPT_WRITEDATA, context)

@@ -92,6 +92,16 @@ struct ClientOptions: ParsableArguments {
 
 /// Exit codes of the client commands beside a job's own return code (0-255, larger ones as 255).
 enum ClientExit {
+    static let table: [(code: String, meaning: String)] = [
+        ("0-249", "the return code of the job, for submit --wait and watch (larger ones are 255)"),
+        ("250", "no gateway answered"), ("251", "the gateway refused the request; its words are on standard error"),
+        ("252", "the job failed, was rejected, canceled or expired"), ("253", "the job did not end in time"),
+    ]
+
+    static let words = """
+        Exit codes: the job's return code (at most 255); 250 no gateway, 251 refused, 252 the job failed, was rejected, \
+        canceled or expired, 253 not finished in time.
+        """
     static let noGateway: Int32 = 250
     static let refused: Int32 = 251
     static let jobFailed: Int32 = 252

@@ -8,18 +8,10 @@ struct Submit: ParsableCommand {
         discussion: """
             Example:  port77 submit payroll.jcl --host demo --wait --notify https://ci.example/hook
 
-            Exit codes: the job's return code (with --wait; at most 255); 250 no gateway, 251 refused, 252 the job
-            failed, was rejected, canceled or expired, 253 not finished in time.
+            With --wait: \(ClientExit.words)
             """)
 
-    @Argument(help: "The deck: a file, or - for standard input.")
-    var file: String
-
-    @Option(help: "The host; may be left out when one is configured.")
-    var host: String?
-
-    @Option(help: "Another job name than the one on the job card.")
-    var name: String?
+    @OptionGroup var deck: DeckOptions
 
     @Option(help: "A URL to be called when the job ends. May be given again.")
     var notify: [String] = []
@@ -66,18 +58,11 @@ struct Submit: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        let deck: [UInt8]
-        if file == "-" {
-            deck = Array(FileHandle.standardInput.readDataToEndOfFile())
-        } else if let data = FileManager.default.contents(atPath: file) {
-            deck = Array(data)
-        } else {
-            throw ValidationError("\(file) cannot be read")
-        }
-        var items: [(String, String?)] = [
-            ("host", host), ("name", name), ("correlator", correlator), ("priority", priority.map(String.init)),
-            ("hold", hold ? "true" : nil), ("not_before", notBefore), ("not_after", notAfter),
-            ("timeout", runLimit.map(String.init)), ("on_uncertain", onUncertain),
+        var items = try deck.items()
+        items += [
+            ("correlator", correlator), ("priority", priority.map(String.init)), ("hold", hold ? "true" : nil),
+            ("not_before", notBefore), ("not_after", notAfter), ("timeout", runLimit.map(String.init)),
+            ("on_uncertain", onUncertain),
         ]
         items += notify.map { ("notify", $0) }
         items.append(("notify_events", notifyEvents))
@@ -85,7 +70,7 @@ struct Submit: ParsableCommand {
             guard let equals = pair.firstIndex(of: "=") else { throw ValidationError("--label takes KEY=VALUE") }
             items.append(("label.\(pair[..<equals])", String(pair[pair.index(after: equals)...])))
         }
-        var fields = ["Content-Type": "text/plain"]
+        var fields = deck.fields
         fields["Idempotency-Key"] = idempotencyKey
         if let notifySecretFile {
             guard let octets = readSmallFile(notifySecretFile) else {
@@ -94,7 +79,7 @@ struct Submit: ParsableCommand {
             fields["Notify-Secret"] = String(decoding: octets, as: UTF8.self)
                 .trimmingCharacters(in: .whitespacesAndNewlines)
         }
-        let answer = try client.ask("POST", "/v1/jobs" + query(items), fields: fields, body: deck)
+        let answer = try client.ask("POST", "/v1/jobs" + query(items), fields: fields, body: try deck.read())
         guard let job = answer.json, let id = job["id"]?.string else {
             complain("the gateway's answer has no job")
             throw ExitCode(ClientExit.refused)
