@@ -1,0 +1,138 @@
+"""The command line as people and scripts use it: the lines of docs/cli.md, a terminal, shells that read the completions.
+
+    python3 Tests/Campaigns/cli.py --port77 .build/release/port77
+"""
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+import time
+
+from ground import PORT77, Ground, Score
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+EXECUTABLE = os.path.abspath(PORT77)
+
+
+def terminal(arguments, columns, environment):
+    """What a command prints on a terminal of so many columns."""
+    process, master = pty.fork()
+    if process == 0:
+        os.execve(EXECUTABLE, [EXECUTABLE, *arguments], environment)
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    text = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(master)
+    os.waitpid(process, 0)
+    return text.decode()
+
+
+def main():
+    score, folder = Score("cli"), tempfile.mkdtemp(prefix="port77-cli-")
+    ground = Ground(folder, host_data=False).start()
+    environment = dict(os.environ, PORT77_URL=f"http://127.0.0.1:{ground.gateway.port}", TERM="xterm", HOME=folder,
+                       PATH=os.path.dirname(EXECUTABLE) + ":" + os.environ["PATH"])
+    environment.pop("NO_COLOR", None)
+
+    def run(*arguments, **more):
+        return subprocess.run([EXECUTABLE, *arguments], env=environment, capture_output=True, text=True, timeout=60, **more)
+
+    # The page, line by line in one shell.
+    page = open(os.path.join(ROOT, "docs/cli.md")).read()
+    block = re.search(r"<!-- check: cli -->\n```sh\n(.*?)```", page, re.S).group(1)
+    block = block.replace("examples/", ROOT + "/examples/")
+    lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    wanted = {"watch $job\n": "completed", "--json | tail": '"type":"job.completed"', "list --state": "PAYROLL",
+              "list --all": '"items"', "status": "CC 0000", "output $job\n": "AMDAHL", "--tail 3": "\n", "output $job --json": '"items"'}
+    script = "".join(f"{line}\necho; echo @@$?\n" for line in lines)
+    result = subprocess.run(["bash", "-c", "exec 2>&1\n" + script], env=environment, cwd=folder, capture_output=True,
+                            text=True, timeout=120)
+    answers = re.split(r"\n@@\d+\n", result.stdout)
+    score.check("every line of docs/cli.md was run", len(answers) == len(lines) + 1, result.stdout[-500:])
+    for line, answer in zip(lines, answers):
+        want = next((word for mark, word in wanted.items() if mark in line + "\n"), "")
+        score.check(line[:100], want in answer and "port77:" not in answer and "Error:" not in answer, answer)
+    for name in ("print-out.txt", "sysprint.bin", "port77.bash", "port77.1"):
+        score.check(f"{name} has been written", os.path.getsize(os.path.join(folder, name)) > 100, name)
+
+    # Return codes.
+    for program, code in (("IEFBR14", 0), ("RC,PARM=8", 8), ("ABEND,PARM=S0C7", 252)):
+        result = run("submit", "-", "--wait", input=f"//CODE JOB (1),TEST\n//S1 EXEC PGM={program}\n")
+        score.check(f"submit --wait of {program} ends with {code}", result.returncode == code, (result.returncode, result.stderr))
+
+    # A terminal: a table no wider than it is, with color; without where the environment says so.
+    wide = terminal(["list"], 200, environment)
+    narrow = terminal(["list"], 60, dict(environment, NO_COLOR="1"))
+    score.check("a wide terminal shows states in color", "\x1b[32mcompleted\x1b[0m" in wide, wide[:400])
+    score.check("a narrow one is not overrun, and NO_COLOR holds",
+                "\x1b" not in narrow and max(len(line.rstrip("\r")) for line in narrow.split("\n")) <= 66, narrow[:400])
+    piped = run("list").stdout
+    score.check("through a pipe it is a plain table", "\x1b" not in piped and "…" not in piped and piped.startswith("ID "), piped[:200])
+    # A watch outlives a restart of the gateway.
+    held = run("submit", "-", "--hold", input="//WATCH JOB (1),TEST\n//S1 EXEC PGM=RC,PARM=3\n").stdout.strip()
+    watch = subprocess.Popen([EXECUTABLE, "watch", held], env=environment, stdout=subprocess.PIPE, text=True)
+    heard = []
+    reader = threading.Thread(target=lambda: heard.extend(watch.stdout), daemon=True)
+    reader.start()
+    deadline = time.monotonic() + 30
+    while not any("held" in line for line in heard) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    ground.gateway.kill()
+    ground.gateway.start()
+    released = run("release", held)
+    try:
+        code = watch.wait(60)
+    except subprocess.TimeoutExpired:
+        watch.send_signal(signal.SIGKILL)
+        code = "none in 60 s"
+    reader.join(10)
+    score.check("a watch goes on over a kill of the gateway, and ends with the job's code",
+                code == 3 and released.returncode == 0, (code, heard, released.stderr))
+    states = [line.split()[1] for line in heard if len(line.split()) > 1]
+    score.check("it has told each state once", states[:1] == ["held"] and states[-1:] == ["completed"]
+                and len(states) == len(set(states)), states)
+
+    # Shells and man read what is made for them, where they are installed.
+    for shell, check in (("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])):
+        text = run("completions", shell).stdout
+        path = os.path.join(folder, f"completions.{shell}")
+        open(path, "w").write(text)
+        if shutil.which(shell):
+            result = subprocess.run([shell, *check, path], capture_output=True, text=True)
+            score.check(f"{shell} reads its completions", result.returncode == 0 and len(text) > 5000, result.stderr)
+    if shutil.which("groff"):
+        result = subprocess.run(["groff", "-man", "-Tutf8", "-ww", os.path.join(folder, "port77.1")], capture_output=True, text=True)
+        score.check("groff sets the manual page without a warning", result.returncode == 0 and not result.stderr, result.stderr[:500])
+        score.check("it is readable", "EXIT STATUS" in result.stdout and "--idempotency-key" in re.sub(r"\x1b\[[0-9;]*m|.\x08", "", result.stdout).replace("‐", "-").replace("−", "-"), result.stdout[:300])
+
+    # Every command of a client says --json, and that is JSON.
+    for command in (["list"], ["hosts"], ["webhooks", "list"], ["webhooks", "keys"], ["unclaimed"], ["audit"], ["status", held],
+                    ["output", held]):
+        result = run(*command, "--json")
+        try:
+            document = [json.loads(line) for line in result.stdout.splitlines() if line]
+        except ValueError:
+            document = None
+        score.check(f"{' '.join(command[:2])[:20]} --json", result.returncode == 0 and document, result.stdout[:200] + result.stderr)
+    score.check("gateway and host end on SIGTERM", ground.stop() == (0, 0), folder)
+    if not score.failed:
+        shutil.rmtree(folder, ignore_errors=True)
+    score.close()
+
+
+main()
