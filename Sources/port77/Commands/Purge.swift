@@ -57,10 +57,10 @@ struct Audit: ParsableCommand {
             printOctets(answer.body + [0x0A])
             return
         }
+        var table = Table(["AT", "ACTOR", "ADDRESS", "ACTION", "SUBJECT", "DETAIL"])
         for item in answer.json?["items"]?.elements ?? [] {
-            print(
-                ["at", "actor", "address", "action", "subject", "detail"].compactMap { item[$0]?.string }.joined(
-                    separator: "  "))
+            table.add(["at", "actor", "address", "action", "subject", "detail"].map { item[$0]?.string ?? "" })
         }
+        table.print()
     }
 }

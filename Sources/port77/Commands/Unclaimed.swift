@@ -28,17 +28,12 @@ struct Unclaimed: ParsableCommand {
                 printOctets(answer.body + [0x0A])
                 return
             }
-            print(
-                "\(padded("NUMBER", 8))\(padded("HOST", 11))\(padded("NAME", 9))\(padded("KIND", 6))\(padded("RECORDS", 9))\(padded("RECEIVED", 26))WHY"
-            )
+            var table = Table(["NUMBER", "HOST", "NAME", "KIND", "RECORDS", "RECEIVED", "WHY"])
             for item in answer.json?["items"]?.elements ?? [] {
-                let texts = [
-                    ("number", 8), ("host", 11), ("name", 9), ("kind", 6), ("records", 9), ("received_at", 26),
-                ]
-                print(
-                    texts.map { padded(item[$0.0].map(words) ?? "-", $0.1) }.joined()
-                        + (item["reason"]?.string ?? ""))
+                let columns = ["number", "host", "name", "kind", "records", "received_at"]
+                table.add(columns.map { item[$0].map(words) ?? "-" } + [item["reason"]?.string ?? ""])
             }
+            table.print()
         }
     }
 

@@ -23,24 +23,17 @@ struct WebhookCommands: ParsableCommand {
 
         func run() throws {
             var cursor: String?
-            var isFirst = true
+            var table = Table(["ID", "STATE", "MODE", "URL"])
             repeat {
                 let items: [(String, String?)] = [("limit", "500"), ("cursor", cursor)]
                 let answer = try client.ask("GET", "/v1/webhooks" + query(items))
-                if client.json {
-                    printOctets(answer.body + [0x0A])
-                } else {
-                    if isFirst { print("\(padded("ID", 30))\(padded("STATE", 10))\(padded("MODE", 24))URL") }
-                    for endpoint in answer.json?["items"]?.elements ?? [] { show(endpoint) }
+                if client.json { printOctets(answer.body + [0x0A]) }
+                for endpoint in answer.json?["items"]?.elements ?? [] {
+                    table.add(["id", "state", "mode", "url"].map { endpoint[$0].map(words) ?? "-" })
                 }
-                isFirst = false
                 cursor = answer.json?["next_cursor"]?.string
             } while cursor != nil
-        }
-
-        private func show(_ endpoint: JSONValue) {
-            let column = { (name: String, width: Int) in padded(endpoint[name].map(words) ?? "-", width) }
-            print(column("id", 30) + column("state", 10) + column("mode", 24) + (endpoint["url"]?.string ?? ""))
+            if !client.json { table.print() }
         }
     }
 
