@@ -20,7 +20,7 @@ import Testing
         #expect(page.code == 0)
         let help = try await Executable.run(["--help"]).output
         let commands = help.split(separator: "\n").drop { !$0.hasPrefix("SUBCOMMANDS") }.dropFirst()
-            .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+            .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") && !$0.hasPrefix("  See ") }
             .compactMap { $0.split(separator: " ").first }
         #expect(commands.count > 20)
         for command in commands { #expect(page.output.contains(".SS \"port77 \(command)"), "\(command)") }
