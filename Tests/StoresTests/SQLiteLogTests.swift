@@ -37,13 +37,13 @@ import Testing
 
     @Test func `a log that is whole loses nothing and is not suspected`() async throws {
         let folder = try await killed(jobs: 9)
-        try await open(folder) { store in
+        try await open(folder) { store async throws in
             #expect(store.openReport.rolledBack == nil)
             #expect(try await store.jobs(JobQuery(limit: 100)).count == 9)
             try await store.submit(try Sample.job(10))
         }
         // After an orderly end neither.
-        try await open(folder) { #expect($0.openReport.rolledBack == nil) }
+        try await open(folder) { store async throws in #expect(store.openReport.rolledBack == nil) }
     }
 
     /// Where in the log a bit is flipped, as a share of it; nil: the header.
@@ -55,7 +55,7 @@ import Testing
             log[min(at, log.count - 1)] ^= 1 << UInt8(bit)
         }
         let damaged = try Data(contentsOf: URL(filePath: folder.path + "/port77.db-wal"))
-        let found = try await open(folder) { store in
+        let found = try await open(folder) { store async throws in
             let lost = try #require(store.openReport.rolledBack)
             #expect(lost.acknowledged == 12 && lost.found <= 12)
             let kept = try #require(lost.keptLog)
@@ -70,7 +70,7 @@ import Testing
             return lost.found
         }
         #expect(found < 12 || (place ?? 0) > 0.8, "only the last commit has no event")
-        try await open(folder) { store in
+        try await open(folder) { store async throws in
             #expect(store.openReport.rolledBack == nil, "said once")
             #expect(try await store.lastSequence() == 13)
         }
@@ -85,7 +85,7 @@ import Testing
         } else {
             try change(path) { $0.removeLast($0.count - max(32, Int(share * Double($0.count)) - 1)) }
         }
-        try await open(folder) { store in
+        try await open(folder) { store async throws in
             let lost = try #require(store.openReport.rolledBack)
             #expect(lost.acknowledged == 12)
             #expect(try await store.jobs(JobQuery(limit: 100)).count == Int(lost.found))
@@ -96,13 +96,13 @@ import Testing
         for change in [{ $0[9] ^= 1 }, { $0.removeLast() }, { $0 = [] }] as [@Sendable (inout [UInt8]) -> Void] {
             let folder = try await killed(jobs: 3)
             try self.change(folder.path + "/commit-mark", change)
-            try await open(folder) { store in
+            try await open(folder) { store async throws in
                 #expect(store.openReport.rolledBack == nil)
                 #expect(try await store.jobs(JobQuery(limit: 100)).count == 3)
             }
         }
         let folder = try await killed(jobs: 3)
         try FileManager.default.removeItem(atPath: folder.path + "/commit-mark")
-        try await open(folder) { #expect($0.openReport.rolledBack == nil) }
+        try await open(folder) { store async throws in #expect(store.openReport.rolledBack == nil) }
     }
 }

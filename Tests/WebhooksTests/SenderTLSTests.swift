@@ -107,7 +107,7 @@ private final class Answerer: ConnectionHandler {
         WishRow(testDescription: "our certificate, not asked for", hasIdentity: true, detail: nil),
     ])
     func `a receiver has a pinned key, and sees our certificate if it asks`(_ row: WishRow) async throws {
-        try await Self.withReceiver(asksClients: row.asksClients) { url, sender in
+        try await Self.withReceiver(asksClients: row.asksClients) { url, sender async throws in
             var tls = EndpointTLS(pins: row.pins)
             if row.hasIdentity {
                 tls.identity = ClientIdentity(
@@ -122,7 +122,7 @@ private final class Answerer: ConnectionHandler {
     }
 
     @Test func `a connection that is kept is none for whom other pins or another certificate are set`() async throws {
-        try await Self.withReceiver(asksClients: true) { url, sender in
+        try await Self.withReceiver(asksClients: true) { url, sender async throws in
             let identity = ClientIdentity(
                 certificate: try String(contentsOfFile: corpus("other-name.pem"), encoding: .utf8),
                 key: try String(contentsOfFile: corpus("receiver.key"), encoding: .utf8))

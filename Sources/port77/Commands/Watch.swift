@@ -28,7 +28,7 @@ struct Watch: ParsableCommand {
         var hasShown = false
         var isOver = false
         // What is wrong with the request is said once, and not tried for an hour.
-        var job = try client.ask("GET", "/v1/jobs/\(percentEncoded(id))")
+        _ = try client.ask("GET", "/v1/jobs/\(percentEncoded(id))")
         while !isOver {
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero else { break }
@@ -54,7 +54,7 @@ struct Watch: ParsableCommand {
             }
             if !isOver, ContinuousClock.now.duration(to: end) > .seconds(1) { sleep(1) }
         }
-        job = try client.ask("GET", "/v1/jobs/\(percentEncoded(id))")
+        let job = try client.ask("GET", "/v1/jobs/\(percentEncoded(id))")
         let code = ClientExit.code(of: job.json)
         if code != 0 { throw ExitCode(code) }
     }
