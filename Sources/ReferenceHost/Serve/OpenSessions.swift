@@ -77,6 +77,31 @@ final class OpenSessions<Session: AnyObject & Sendable>: Sendable {
     }
 }
 
+/// How many sessions each user has at a server.
+final class SignedOn: Sendable {
+    private let most: Int
+    private let counts = Mutex<[String: Int]>([:])
+
+    /// - Parameter most: sessions of one user.
+    init(most: Int) { self.most = most }
+
+    /// - Returns: false when the user has as many sessions as allowed.
+    func signOn(_ user: String) -> Bool {
+        counts.withLock { counts in
+            guard counts[user, default: 0] < most else { return false }
+            counts[user, default: 0] += 1
+            return true
+        }
+    }
+
+    func signedOff(_ user: String) {
+        counts.withLock { counts in
+            let left = counts[user, default: 1] - 1
+            counts[user] = left > 0 ? left : nil
+        }
+    }
+}
+
 /// Lines as they come in on an address, for one server.
 struct Arrivals: Sendable {
     let lines: AsyncStream<TCPLine>

@@ -1,7 +1,6 @@
 import Jobs
 import Lines
 import Protocols
-import Synchronization
 
 /// Serves RFC 407 on an address, on the queue and spool of the batch system.
 final class RFC407Server: Sendable {
@@ -14,8 +13,7 @@ final class RFC407Server: Sendable {
         let passwords: [String: String]
         let stallLimit: Duration
         let sessions: OpenSessions<RFC407Session>
-        /// Who is signed on where.
-        private let users = Locked<[ObjectIdentifier: String]>([:])
+        let users: SignedOn
 
         init(_ host: HostSettings, _ settings: RFC407HostSettings, batch: BatchSystem, loops: [EventLoop]) {
             self.settings = settings
@@ -24,6 +22,7 @@ final class RFC407Server: Sendable {
             passwords = Dictionary(host.users.map { ($0.name, $0.password) }, uniquingKeysWith: { $1 })
             stallLimit = host.stallLimit
             sessions = OpenSessions(most: settings.mostSessions)
+            users = SignedOn(most: settings.mostSessionsPerUser)
             configuration = .init(
                 greeting: "\(host.batch.name) RJE server ready", logOnLimit: settings.logOnLimit, idle: settings.idle,
                 hidesPasswords: settings.hidesPasswords, endsAtLineFeed: settings.endsAtLineFeed,
@@ -31,20 +30,6 @@ final class RFC407Server: Sendable {
         }
 
         func cuts(_ place: RFC407CutPlace) -> Bool { settings.cuts?(place) ?? false }
-
-        /// Whether this user may be signed on at this session as well; it then is, in place of whoever was before.
-        func admits(_ user: String, to session: ObjectIdentifier) -> Bool {
-            users.withLock { users in
-                guard users.count(where: { $0.value == user && $0.key != session }) < settings.mostSessionsPerUser
-                else {
-                    return false
-                }
-                users[session] = user
-                return true
-            }
-        }
-
-        func signedOff(_ session: ObjectIdentifier) { users.withLock { $0[session] = nil } }
     }
 
     let shared: Shared

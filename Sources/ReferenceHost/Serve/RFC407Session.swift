@@ -26,6 +26,7 @@ actor RFC407Session {
     /// Of the log-on; FTP uses it by default. Never written anywhere.
     private var password: String?
     private var triedPassword: String?
+    private var signedOnAs: String?
     /// The input that may still go on.
     private var input: (number: Int, work: Task<Void, Never>)?
     /// Jobs of this connection whose end is still to be told.
@@ -51,7 +52,7 @@ actor RFC407Session {
         line.close()
         for timer in timers.values { timer.cancel() }
         password = nil
-        shared.signedOff(ObjectIdentifier(self))
+        signOff()
         // Not a child: an input is begun in the middle of a turn. It was cancelled, and ends by itself.
         await input?.work.value
     }
@@ -105,6 +106,7 @@ actor RFC407Session {
         case .stopTimer(let timer): timers.removeValue(forKey: timer)?.cancel()
         case .hangUp:
             isOver = true
+            signOff()
             input?.work.cancel()
             wakeReader()
         }
@@ -118,10 +120,19 @@ actor RFC407Session {
     }
 
     private func signedOn(_ user: String, _ password: String) -> RFC407.HostMachine.Verdict {
-        guard shared.admits(user, to: ObjectIdentifier(self)) else { return .tooMany }
+        if signedOnAs != user {
+            guard shared.users.signOn(user) else { return .tooMany }
+            signOff()
+            signedOnAs = user
+        }
         self.password = password
         shared.desk.watch(user)
         return .signedOn
+    }
+
+    /// The session counts until its last word, not until the other side is closed.
+    private func signOff() {
+        if let user = signedOnAs.take() { shared.users.signedOff(user) }
     }
 
     /// Takes the same time wherever the texts differ.

@@ -15,9 +15,8 @@ final class RJEServer: Sendable {
         let slow: Int?
         let stallLimit: Duration
         private let operators: Set<String>
-        private let sessionsPerUser: Int
         let sessions: OpenSessions<RJESession>
-        private let signedOn = Mutex<[String: Int]>([:])
+        let users: SignedOn
 
         init(_ settings: HostSettings, batch: BatchSystem) {
             self.batch = batch
@@ -38,7 +37,7 @@ final class RJEServer: Sendable {
             slow = settings.faults.slow
             stallLimit = settings.stallLimit
             operators = settings.operators
-            sessionsPerUser = settings.sessionsPerUser
+            users = SignedOn(most: settings.sessionsPerUser)
             sessions = OpenSessions(most: settings.mostSessions)
         }
 
@@ -50,22 +49,6 @@ final class RJEServer: Sendable {
         func takesSession() -> Bool {
             if faults.withLock({ $0.refusesSession() }) { return false }
             return sessions.takesSession
-        }
-
-        /// - Returns: false when the user has as many sessions as allowed.
-        func signOn(_ user: String) -> Bool {
-            signedOn.withLock { signedOn in
-                guard signedOn[user, default: 0] < sessionsPerUser else { return false }
-                signedOn[user, default: 0] += 1
-                return true
-            }
-        }
-
-        func signedOff(_ user: String) {
-            signedOn.withLock { signedOn in
-                let left = signedOn[user, default: 1] - 1
-                signedOn[user] = left > 0 ? left : nil
-            }
         }
     }
 

@@ -67,8 +67,7 @@ actor RJESession {
 
     /// The session counts until its last word, not until the station has closed its side.
     private func signOff() {
-        if let countedUser { shared.signedOff(countedUser) }
-        countedUser = nil
+        if let user = countedUser.take() { shared.users.signedOff(user) }
     }
 
     nonisolated func shutDown() { post(.shutDown) }
@@ -135,7 +134,7 @@ actor RJESession {
     }
 
     private func signOn(_ user: String) -> PrivRJE.HostMachine.Verdict {
-        guard shared.signOn(user) else { return .tooManySessions }
+        guard shared.users.signOn(user) else { return .tooManySessions }
         countedUser = user
         return .signedOn
     }
