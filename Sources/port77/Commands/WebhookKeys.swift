@@ -1,4 +1,5 @@
 import ArgumentParser
+import Wire
 
 extension WebhookCommands {
     struct Keys: ParsableCommand {

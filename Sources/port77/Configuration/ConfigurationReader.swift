@@ -1,6 +1,7 @@
 import Jobs
 import Lines
 import Stores
+import Webhooks
 import Wire
 import Yams
 
