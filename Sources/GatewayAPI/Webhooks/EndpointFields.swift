@@ -208,7 +208,7 @@ struct EndpointFields {
 
     /// Merged member by member, so that a certificate is renewed without naming the pins again.
     private mutating func takeTLS(_ value: JSONValue?) {
-        guard let value else { return settings.tls = EndpointTLS() }
+        guard let value, !value.isNull else { return settings.tls = EndpointTLS() }
         guard let members = value.members else {
             return fault("tls", "it must be an object: pins, client_certificate, client_key.")
         }
