@@ -26,8 +26,8 @@ def terminal(arguments, columns, environment):
     """What a command prints on a terminal of so many columns."""
     process, master = pty.fork()
     if process == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         os.execve(EXECUTABLE, [EXECUTABLE, *arguments], environment)
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     text = b""
     while True:
         try:
@@ -59,14 +59,14 @@ def main():
     lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
     wanted = {"watch $job\n": "completed", "--json | tail": '"type":"job.completed"', "list --state": "PAYROLL",
               "list --all": '"items"', "status": "CC 0000", "output $job\n": "AMDAHL", "--tail 3": "\n", "output $job --json": '"items"'}
-    script = "".join(f"{line}\necho; echo @@$?\n" for line in lines)
+    script = "".join(f"{line}\ncode=$?; echo; echo @@$code\n" for line in lines)
     result = subprocess.run(["bash", "-c", "exec 2>&1\n" + script], env=environment, cwd=folder, capture_output=True,
                             text=True, timeout=120)
-    answers = re.split(r"\n@@\d+\n", result.stdout)
-    score.check("every line of docs/cli.md was run", len(answers) == len(lines) + 1, result.stdout[-500:])
-    for line, answer in zip(lines, answers):
+    answers = re.split(r"\n@@(\d+)\n", result.stdout)
+    score.check("every line of docs/cli.md was run", len(answers) == 2 * len(lines) + 1, result.stdout[-500:])
+    for line, answer, code in zip(lines, answers[::2], answers[1::2]):
         want = next((word for mark, word in wanted.items() if mark in line + "\n"), "")
-        score.check(line[:100], want in answer and "port77:" not in answer and "Error:" not in answer, answer)
+        score.check(line[:100], want in answer and code == "0", (code, answer))
     for name in ("print-out.txt", "sysprint.bin", "port77.bash", "port77.1"):
         score.check(f"{name} has been written", os.path.getsize(os.path.join(folder, name)) > 100, name)
 
