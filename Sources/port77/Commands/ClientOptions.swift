@@ -5,7 +5,6 @@ import Wire
 /// Where the gateway is; shared by all client commands.
 struct ClientOptions: ParsableArguments {
     @Option(
-        name: [.customLong("gateway"), .customLong("url")],
         help: "The gateway's URL, or unix:/PATH. (default: $PORT77_URL or http://127.0.0.1:8077)")
     var gateway: String?
 
