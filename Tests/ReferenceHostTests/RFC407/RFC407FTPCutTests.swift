@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 /// An FTP server in memory that breaks one transfer, after so many pieces.
-private final class BreakingFTP: RFC407FTP {
+final class BreakingFTP: RFC407FTP {
     enum Way: String, CaseIterable, Sendable { case retrieve, append }
 
     private struct State {
