@@ -10,6 +10,8 @@ package final class JobWatch: Sendable {
     private struct State {
         var jobs: [JobID: [ObjectIdentifier: Waiter]] = [:]
         var anyEvent: [ObjectIdentifier: Waiter] = [:]
+        /// Woken by commits that they choose.
+        var choosing: [ObjectIdentifier: (waiter: Waiter, wants: @Sendable (Committed) -> Bool)] = [:]
         var lastSequence: Int64 = 0
     }
 
@@ -23,7 +25,9 @@ package final class JobWatch: Sendable {
 
     /// Waiters at the moment, for the metrics.
     package var count: Int {
-        state.withLock { state in state.jobs.values.reduce(state.anyEvent.count) { $0 + $1.count } }
+        state.withLock { state in 
+            state.jobs.values.reduce(state.anyEvent.count + state.choosing.count) { $0 + $1.count }
+        }
     }
 
     /// Waits until `satisfied` holds for the job, or it is final, or time is up.
@@ -74,6 +78,13 @@ package final class JobWatch: Sendable {
         return Subscription(waiter: waiter, job: job, watch: self)
     }
 
+    /// Registers for commits that `wants` picks; it is asked on the store's thread and must be quick.
+    package func subscribe(where wants: @escaping @Sendable (Committed) -> Bool) -> Subscription {
+        let waiter = Waiter()
+        state.withLock { $0.choosing[ObjectIdentifier(waiter)] = (waiter, wants) }
+        return Subscription(waiter: waiter, job: nil, watch: self)
+    }
+
     /// One stream's registration. One user at a time.
     package final class Subscription: Sendable {
         private let waiter: Waiter
@@ -97,7 +108,9 @@ package final class JobWatch: Sendable {
 
     /// Wakes everyone who waits, so that they look at what has changed: the gateway is stopping.
     package func wakeAll() {
-        let all = state.withLock { state in state.jobs.values.flatMap(\.values) + state.anyEvent.values }
+        let all = state.withLock { state in 
+            state.jobs.values.flatMap(\.values) + state.anyEvent.values + state.choosing.values.map(\.waiter)
+        }
         for waiter in all { waiter.wake() }
     }
 
@@ -115,6 +128,7 @@ package final class JobWatch: Sendable {
         state.withLock { state in
             guard let job else {
                 state.anyEvent[ObjectIdentifier(waiter)] = nil
+                state.choosing[ObjectIdentifier(waiter)] = nil
                 return
             }
             state.jobs[job]?[ObjectIdentifier(waiter)] = nil
@@ -130,6 +144,9 @@ package final class JobWatch: Sendable {
                 if let job = change.job, let waiters = state.jobs[job.id] { woken += waiters.values }
             }
             if changes.contains(where: { $0.event != nil }) { woken += state.anyEvent.values }
+            for choosing in state.choosing.values where changes.contains(where: choosing.wants) {
+                woken.append(choosing.waiter)
+            }
             return woken
         }
         for waiter in woken { waiter.wake() }

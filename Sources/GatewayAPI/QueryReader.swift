@@ -72,6 +72,19 @@ struct QueryReader {
         return choice
     }
 
+    /// Several words with commas between; empty without the parameter.
+    func names<Name>(_ name: String, _ make: (String) -> Name?) throws(Problem) -> [Name] {
+        guard let text = self[name] else { return [] }
+        var names: [Name] = []
+        for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let made = make(String(word)) else {
+                throw Self.fault(name, "\"\(word.prefix(64))\" is not among what it can name.")
+            }
+            names.append(made)
+        }
+        return names
+    }
+
     func name<Name>(_ name: String, _ make: (String) -> Name?, _ rule: String) throws(Problem) -> Name? {
         guard let text = self[name] else { return nil }
         guard let value = make(text) else { throw Self.fault(name, rule) }

@@ -3,7 +3,7 @@ import HTTPCore
 import Jobs
 import Stores
 
-/// What a client asks to wait for: `Prefer: wait=N`, `?until=STATE`.
+/// What a client asks to wait for: `Prefer: wait=N` or `?wait=N`, `?until=STATE`.
 struct WaitWish {
     /// nil: answer at once.
     let limit: Duration?
@@ -11,15 +11,32 @@ struct WaitWish {
     /// For `Preference-Applied`.
     let applied: String?
 
-    init(_ request: Request, _ query: QueryReader, _ settings: GatewaySettings) throws(Problem) {
-        until = try query.choice("until")
-        guard let seconds = request.preferences.wait, seconds > 0 else {
+    /// - Parameter until: the parameter that names the state.
+    init(
+        _ request: Request, _ query: QueryReader, _ settings: GatewaySettings, until name: String = "until"
+    ) throws(Problem) {
+        until = try query.choice(name)
+        let longest = Int(settings.longestWait.components.seconds)
+        let asked = try query.int("wait", in: 0...86_400)
+        let preferred = request.preferences.wait
+        guard let seconds = preferred.map({ Int($0) }) ?? asked, seconds > 0 else {
             (limit, applied) = (nil, nil)
             return
         }
-        let granted = min(Int64(seconds), settings.longestWait.components.seconds)
+        let granted = min(seconds, longest)
         limit = .seconds(granted)
-        applied = "wait=\(granted)"
+        applied = preferred == nil ? nil : "wait=\(granted)"
+    }
+
+    private init(limit: Duration?, until: JobState?, applied: String?) {
+        self.limit = limit
+        self.until = until
+        self.applied = applied
+    }
+
+    /// With what is left of the time.
+    func within(_ left: Duration) -> WaitWish {
+        WaitWish(limit: limit == nil ? nil : left, until: until, applied: applied)
     }
 
     func isSatisfied(by job: Job) -> Bool {
@@ -52,22 +69,62 @@ extension Gateway {
         return later ?? job
     }
 
-    /// The job a path means, if the caller may see it: an ID, or `correlator:` and the client's own name for it, which is
-    /// its newest.
+    /// The job a path means, if the caller may see it.
     func job(_ request: Request, _ caller: Caller) async throws -> Job {
         let text = request.parameter("id") ?? ""
-        if text.hasPrefix("correlator:") {
-            let correlator = String(text.dropFirst("correlator:".count))
-            let query = JobQuery(limit: 1, owner: caller.owner, correlator: correlator)
-            if let job = try await desk.store.jobs(query).first, caller.maySee(job) { return job }
-        } else if let id = JobID(text) {
-            guard let job = try await desk.store.job(id) else { throw try await absence(of: id, caller) }
-            if caller.maySee(job) {
-                try caller.checkMayChange(job)
-                return job
-            }
+        guard let reference = JobReference(text, isReading: request.isReading) else { throw Self.noSuchJob(text) }
+        if let job = try await look(up: reference, for: caller) {
+            try caller.checkMayChange(job)
+            return job
         }
+        if case .id(let id) = reference, try await desk.store.job(id) == nil { throw try await absence(of: id, caller) }
         throw Self.noSuchJob(text)
+    }
+
+    /// The job a path means when the wish is fulfilled or time is up. One that is known by a name of the client's need not exist
+    /// yet: until it does, its coming is waited for.
+    func job(_ request: Request, _ caller: Caller, waiting wish: WaitWish) async throws -> Job {
+        let text = request.parameter("id") ?? ""
+        guard let limit = wish.limit, let reference = JobReference(text, isReading: request.isReading),
+            reference.mayComeLater
+        else { return try await wait(for: try await job(request, caller), wish) }
+        let end = ContinuousClock.now.advanced(by: limit)
+        let found = try await first(
+            before: end, { change in change.job.map { caller.maySee($0) && reference.mayMean($0) } ?? false },
+            { try await self.look(up: reference, for: caller) })
+        guard let found else { throw Self.noSuchJob(text) }
+        return try await wait(for: found, wish.within(max(.zero, ContinuousClock.now.duration(to: end))))
+    }
+
+    private func look(up reference: JobReference, for caller: Caller) async throws -> Job? {
+        let id: JobID?
+        switch reference {
+        case .id(let given): id = given
+        case .key(let key): id = try await desk.store.job(withKey: key, of: caller.owner)
+        case .correlator, .name:
+            var query = caller.visible
+            query.limit = 1
+            if case .correlator(let correlator) = reference { query.correlator = correlator }
+            if case .name(let name) = reference { query.name = name.description }
+            // The index of correlators and that of names begin with the newest.
+            return try await desk.store.jobs(query).first
+        }
+        guard let id, let job = try await desk.store.job(id), caller.maySee(job) else { return nil }
+        return job
+    }
+
+    /// Looks, and again after each commit that may have changed what is seen, until there is something or time is up.
+    func first<Found>(
+        before end: ContinuousClock.Instant, _ wants: @escaping @Sendable (Committed) -> Bool,
+        _ look: () async throws -> Found?
+    ) async throws -> Found? {
+        let subscription = desk.watch.subscribe(where: wants)
+        while true {
+            if let found = try await look() { return found }
+            let left = ContinuousClock.now.duration(to: end)
+            guard left > .zero, !isDraining, !Task.isCancelled else { return nil }
+            await subscription.next(within: left)
+        }
     }
 
     static func noSuchJob(_ text: String) -> Problem {
@@ -75,7 +132,47 @@ extension Gateway {
     }
 }
 
+/// What a path can call a job: its ID; `correlator:` and `name:`, which mean the newest; `key:`, an idempotency key.
+enum JobReference: Equatable {
+    case id(JobID)
+    case correlator(String)
+    case key(String)
+    case name(JobName)
+
+    /// - Parameter isReading: a name is often given again, so nothing is done to a job that is called by it.
+    init?(_ text: String, isReading: Bool) {
+        func rest(_ word: String) -> String? { text.hasPrefix(word) ? String(text.dropFirst(word.count)) : nil }
+        if let id = JobID(text) {
+            self = .id(id)
+        } else if let correlator = rest("correlator:") {
+            self = .correlator(correlator)
+        } else if let key = rest("key:") {
+            self = .key(key)
+        } else if isReading, let name = rest("name:").flatMap({ JobName($0) }) {
+            self = .name(name)
+        } else {
+            return nil
+        }
+    }
+
+    var mayComeLater: Bool {
+        if case .id = self { false } else { true }
+    }
+
+    /// False only for a job that it certainly does not mean.
+    func mayMean(_ job: Job) -> Bool {
+        switch self {
+        case .id(let id): job.id == id
+        case .correlator(let correlator): job.correlator == correlator
+        case .name(let name): job.name == name
+        case .key: true
+        }
+    }
+}
+
 extension Request {
+    var isReading: Bool { method == .get || method == .head }
+
     /// `If-None-Match`, by weak comparison.
     func alreadyHas(_ tag: String) -> Bool {
         guard let field = self["if-none-match"] else { return false }
@@ -112,6 +209,8 @@ enum MediaTypes {
     static let octets = "application/octet-stream"
     static let lines = "application/x-ndjson"
     static let events = "text/event-stream"
+    static let csv = "text/csv"
+    static let utf8CSV = "text/csv; charset=utf-8; header=present"
     static let html = "text/html"
     static let utf8HTML = "text/html; charset=utf-8"
 }

@@ -5,7 +5,7 @@ package import Jobs
 /// A call that writes returns after the commit is on stable storage; what it returns is what was committed. Every
 /// change of a job's state is one commit of job row, event row and delivery rows. Observers are told after the commit.
 package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedStore, RetentionStore, BatchStore,
-    KeyStore
+    KeyStore, ListStore
 {
     /// Job, deck, first event, deliveries and idempotency key in one commit.
     ///
@@ -23,7 +23,7 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
     /// The job as last committed, if it lies in memory: for callers that may not suspend. nil says nothing about the job.
     nonisolated func cachedJob(_ id: JobID) -> Job?
 
-    /// A page, newest first (by ID), at most `query.limit`.
+    /// What is asked for, in its order, at most `query.limit`; looks at all there are, so only for queries that an index answers.
     func jobs(_ query: JobQuery) async throws(StoreError) -> [Job]
 
     /// How many jobs there are by host and state. Exact, from a count kept with the commits or an index.
@@ -256,41 +256,6 @@ package enum SubmissionResult: Equatable, Sendable {
     case keyReused(KeyHolder)
     /// Too much waits already; nothing was written.
     case overLimit(LimitHit)
-}
-
-package struct JobQuery: Equatable, Sendable {
-    /// Jobs with an ID below this one: the key of the keyset.
-    package var before: JobID?
-    package var limit: Int
-    package var states: Set<JobState>
-    package var host: HostID?
-    package var owner: Owner?
-    /// `PAY*`: a trailing star matches any rest.
-    package var name: String?
-    package var correlator: String?
-    /// By `createdAt`, both ends included. The time in a job's ID is taken to be within an hour of it.
-    package var since: Timestamp?
-    package var until: Timestamp?
-    package var labels: [Job.Label]
-    package var outcome: Outcome.Kind?
-
-    package init(
-        before: JobID? = nil, limit: Int = 50, states: Set<JobState> = [], host: HostID? = nil, owner: Owner? = nil,
-        name: String? = nil, correlator: String? = nil, since: Timestamp? = nil, until: Timestamp? = nil,
-        labels: [Job.Label] = [], outcome: Outcome.Kind? = nil
-    ) {
-        self.before = before
-        self.limit = limit
-        self.states = states
-        self.host = host
-        self.owner = owner
-        self.name = name
-        self.correlator = correlator
-        self.since = since
-        self.until = until
-        self.labels = labels
-        self.outcome = outcome
-    }
 }
 
 package struct JobCount: Equatable, Sendable {

@@ -89,6 +89,7 @@ extension WriteTransaction {
     @discardableResult
     func dropDeck(of stored: StoredJob) throws -> Bool {
         try dropSubmittedDeck(of: stored)
+        noteDeck(of: stored.job.id, isDamaged: false)
         let dropped = try runReturning(Queries.dropDeck, [.int(stored.row)]) { row in
             (hash: try row.hash(0), octets: row.int(1))
         }
@@ -143,6 +144,7 @@ extension WriteTransaction {
                     [word, .int(stored.row), .int(number)])
             }
         guard changed > 0 else { return }
+        if case .deck = place { noteDeck(of: id, isDamaged: condition == .corrupt) }
         // The document of the job shows it, and its tag must tell that it does.
         let previous = stored.job
         stored.job.version += 1

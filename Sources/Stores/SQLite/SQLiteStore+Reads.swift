@@ -16,15 +16,10 @@ extension SQLiteStore {
     }
 
     package func jobs(_ query: JobQuery) async throws(StoreError) -> [Job] {
-        let listing = JobListing(query)
+        let listing = JobListing(query, isBounded: false)
         let counts = memory.contents.withLock { $0.jobCounts }
         return try await read { connection in
-            var pages: [[Job]] = []
-            for statement in try listing.statements(on: connection, counts: counts) {
-                pages.append(try connection.rows(statement.sql, statement.values) { try StoredJob($0).job })
-            }
-            if pages.count == 1 { return pages[0] }
-            return Array(pages.joined().sorted { $0.id > $1.id }.prefix(query.limit))
+            try listing.read(on: connection, counts: counts, limit: query.limit).jobs
         }
     }
 
@@ -134,31 +129,18 @@ extension SQLiteStore {
             texts.merge(Queries.retention.mapValues { [$0] }) { first, _ in first }
             texts.merge(Queries.batches.mapValues { [$0] }) { first, _ in first }
             texts["countNames"] = [JobListing.countNames]
+            texts["countLabels"] = [JobListing.countLabels]
+            texts["countCorrelators"] = [JobListing.countCorrelators]
+            texts.merge(Queries.lists.mapValues { [$0] }) { first, _ in first }
             for (name, query) in queries {
-                texts[name] = try JobListing(query).statements(on: connection, counts: counts).map(\.sql)
+                let statements = try JobListing(query).statements(on: connection, counts: counts)
+                texts[name] = statements.map(\.page)
+                texts[name + ", its end"] = statements.compactMap(\.end)
             }
             return try texts.mapValues { texts in
                 try texts.flatMap { text in
                     try connection.rows("EXPLAIN QUERY PLAN \(text)") { $0.text(3) }
                 }
-            }
-        }
-    }
-}
-
-extension JobListing {
-    func statements(on connection: SQLConnection, counts: [StoreMemory.CountKey: Int]) throws -> [Statement] {
-        var namesAreFew = false
-        if let prefix = namePrefix {
-            let count = try connection.first(Self.countNames, [.text(prefix.from), .text(prefix.below)]) { $0.int(0) }
-            namesAreFew = count ?? 0 <= Self.mostSortedNames
-        }
-        return statements(namesAreFew: namesAreFew) { host, states in
-            counts.reduce(0) { sum, entry in
-                let matches =
-                    (host.map { $0.description == entry.key.host } ?? true)
-                    && (states.isEmpty || states.contains(entry.key.state))
-                return matches ? sum + entry.value : sum
             }
         }
     }

@@ -62,12 +62,7 @@ extension WriteTransaction {
             ])
         countOctets(submission.deck.octets, of: job.owner)
         if let deck = submission.submittedDeck { try store(deck, of: stored) }
-        for label in job.labels {
-            // A key that stands twice with the same value is one label to a filter.
-            try run(
-                "INSERT OR IGNORE INTO labels (key, value, id, job) VALUES (?, ?, ?, ?)",
-                [.text(label.key), .text(label.value), .id(job.id), .int(stored.row)])
-        }
+        try insertLabels(of: stored)
         if let idempotency = submission.idempotency {
             #if SEEDED_BUG_2  // the key is bound outside of the commit that makes the job
                 later { try $0.bind(idempotency, to: stored) }

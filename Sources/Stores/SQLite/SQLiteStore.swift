@@ -232,6 +232,7 @@ extension StoreMemory.Contents {
         _ = try connection.rows("SELECT kind, host, state, count FROM counters") { row in
             switch row.text(0) {
             case "octets": storedOctets[row.text(1)] = row.int(3)
+            case TallyKey.kind: tallies[TallyKey(owner: row.text(1), rest: row.text(2))] = row.int(3)
             case "jobs":
                 let state = try row.require(JobState(rawValue: row.text(2)), "a job state")
                 jobCounts[.init(host: row.text(1), state: state)] = row.int(3)
@@ -240,6 +241,7 @@ extension StoreMemory.Contents {
             return Never?.none
         }
         backlogs = try .counted(on: connection)
+        damagedDecks = Set(try connection.rows(Queries.damagedDecks, [.int(-1)]) { try $0.jobID(0) })
         _ = try connection.rows(Queries.activeJobEndpoints, []) { row in
             jobEndpoints[row.int64(3), default: []].append(
                 StoredEndpoint(

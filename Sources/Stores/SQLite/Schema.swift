@@ -18,6 +18,7 @@ enum Schema {
         migrator.registerMigration("traces") { try $0.execute(sql: traces) }
         migrator.registerMigration("endpoint-tls") { try $0.execute(sql: endpointTLS) }
         migrator.registerMigration("answers") { try $0.execute(sql: answers) }
+        migrator.registerMigration("lists") { try $0.execute(sql: lists) }
         return migrator
     }()
 

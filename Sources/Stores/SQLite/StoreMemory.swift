@@ -36,6 +36,9 @@ final class StoreMemory: Sendable {
         var health = StoreHealth.open
         var jobs = RecentJobs()
         var jobCounts: [CountKey: Int] = [:]
+        var tallies: [TallyKey: Int] = [:]
+        /// Jobs whose deck was found damaged.
+        var damagedDecks: Set<JobID> = []
         var deliveryCounts: [DeliveryState: Int] = [:]
         var backlogs: [BacklogKey: Backlog] = [:]
         var lastSequence: Int64 = 0
@@ -80,6 +83,10 @@ final class StoreMemory: Sendable {
             for (id, stored) in transaction.jobs { contents.jobs.put(stored, as: id) }
             for (owner, change) in transaction.storedOctets { contents.storedOctets[owner, default: 0] += change }
             for (key, change) in transaction.jobCounts { contents.jobCounts[key, default: 0] += change }
+            for (key, change) in transaction.tallies { contents.tallies[key, default: 0] += change }
+            for (job, isDamaged) in transaction.damagedDecks {
+                if isDamaged { contents.damagedDecks.insert(job) } else { contents.damagedDecks.remove(job) }
+            }
             for (key, change) in transaction.backlogs { contents.backlogs.add(change, to: key) }
             for (state, change) in transaction.deliveryCounts { contents.deliveryCounts[state, default: 0] += change }
             contents.lastSequence = transaction.lastSequence

@@ -14,6 +14,9 @@ final class WriteTransaction {
     private(set) var jobs: [JobID: StoredJob?] = [:]
     private(set) var storedOctets: [String: Int] = [:]
     private(set) var jobCounts: [StoreMemory.CountKey: Int] = [:]
+    private(set) var tallies: [TallyKey: Int] = [:]
+    /// Whether the deck of a job is damaged, where that has changed.
+    private(set) var damagedDecks: [JobID: Bool] = [:]
     private(set) var backlogs: [BacklogKey: Backlog] = [:]
     private(set) var deliveryCounts: [DeliveryState: Int] = [:]
     private(set) var newEndpoints: [Int64: [StoredEndpoint]] = [:]
@@ -47,6 +50,9 @@ final class WriteTransaction {
     func commit() throws {
         for (key, change) in jobCounts where change != 0 {
             try run(Self.count, [.text("jobs"), .text(key.host), .text(key.state.rawValue), .int(change)])
+        }
+        for (key, change) in tallies where change != 0 {
+            try run(Self.count, [.text(TallyKey.kind), .text(key.owner), .text(key.rest), .int(change)])
         }
         for (state, change) in deliveryCounts where change != 0 {
             try run(Self.count, [.text("deliveries"), .text(""), .text(state.rawValue), .int(change)])
@@ -106,6 +112,7 @@ final class WriteTransaction {
     func remove(_ stored: StoredJob, was previous: Job) throws {
         try run("DELETE FROM jobs WHERE row = ?", [.int(stored.row)])
         jobs.updateValue(nil, forKey: stored.job.id)
+        damagedDecks[stored.job.id] = false
         count(previous, by: -1)
     }
 
@@ -125,18 +132,45 @@ final class WriteTransaction {
     func update(_ stored: StoredJob, from previous: Job) throws {
         try run(StoredJob.update, stored.updateValues)
         jobs[stored.job.id] = stored
-        guard previous.state != stored.job.state else { return }
+        guard previous.state != stored.job.state || previous.outcome?.kind != stored.job.outcome?.kind else { return }
         count(previous, by: -1)
         count(stored.job, by: 1)
     }
 
     private func count(_ job: Job, by change: Int) {
         jobCounts[.init(host: job.host.description, state: job.state), default: 0] += change
+        tallies[TallyKey(job), default: 0] += change
         guard job.state == .held || job.state == .queued else { return }
         for key in BacklogKey.keys(of: job) {
             backlogs.add(Backlog(jobs: change, octets: change * job.deck.octets), to: key)
         }
     }
+
+    /// Labels and priority, which no action changes; `update` leaves them as they are.
+    func amend(_ stored: StoredJob) throws {
+        let job = stored.job
+        try run(
+            "UPDATE jobs SET labels = ?, priority = ?, version = ?, changed_at = ? WHERE row = ?",
+            [
+                .text(Labels.encode(job.labels)), .int(job.priority), .int(job.version), .time(job.changedAt),
+                .int(stored.row),
+            ])
+        jobs[job.id] = stored
+        try run("DELETE FROM labels WHERE job = ?", [.int(stored.row)])
+        try insertLabels(of: stored)
+        note(job)
+    }
+
+    func insertLabels(of stored: StoredJob) throws {
+        for label in stored.job.labels {
+            // A key that stands twice with the same value is one label to a filter.
+            try run(
+                "INSERT OR IGNORE INTO labels (key, value, id, job) VALUES (?, ?, ?, ?)",
+                [.text(label.key), .text(label.value), .id(stored.job.id), .int(stored.row)])
+        }
+    }
+
+    func noteDeck(of job: JobID, isDamaged: Bool) { damagedDecks[job] = isDamaged }
 
     /// As this transaction sees it.
     func backlog(_ key: BacklogKey) -> Backlog {
@@ -182,7 +216,7 @@ final class WriteTransaction {
             memory.contents.withLock { $0.jobEndpoints[stored.row] ?? [] } + (newEndpoints[stored.row] ?? [])
         let gone = goneEndpoints[stored.row] ?? []
         let (event, hasDeliveries) = try appendEvent(
-            type: EventBody.type(entering: job.state), job: job.id, owner: nil, host: nil, at: job.changedAt,
+            type: EventBody.type(entering: job.state), job: job.id, owner: job.owner, host: nil, at: job.changedAt,
             body: EventBody.job(job, previous: previous, files: files),
             endpoints: ofJob.filter { !gone.contains($0.row) }
                 + ownedEndpoints(job.owner.description).filter { $0.takes(host: job.host, labels: job.labels) })
