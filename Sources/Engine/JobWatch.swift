@@ -25,7 +25,7 @@ package final class JobWatch: Sendable {
 
     /// Waiters at the moment, for the metrics.
     package var count: Int {
-        state.withLock { state in 
+        state.withLock { state in
             state.jobs.values.reduce(state.anyEvent.count + state.choosing.count) { $0 + $1.count }
         }
     }
@@ -108,7 +108,7 @@ package final class JobWatch: Sendable {
 
     /// Wakes everyone who waits, so that they look at what has changed: the gateway is stopping.
     package func wakeAll() {
-        let all = state.withLock { state in 
+        let all = state.withLock { state in
             state.jobs.values.flatMap(\.values) + state.anyEvent.values + state.choosing.values.map(\.waiter)
         }
         for waiter in all { waiter.wake() }

@@ -6,29 +6,49 @@ import Wire
 
 extension Gateway {
     func addEventRoutes(to router: inout Router) {
+        router.route(.post, "/v1/tickets", "createTicket") { [self] request, _ in try createTicket(request) }
         router.route(.get, "/v1/events", "listEvents") { [self] request, _ in
-            let caller = try caller(of: request, for: .jobsRead)
-            return try await events(request, caller, of: nil)
+            let identity = try identity(of: request)
+            return try await events(request, identity, of: nil)
         }
         router.route(.get, "/v1/jobs/{id}/events", "listJobEvents") { [self] request, _ in
-            let caller = try caller(of: request, for: .jobsRead)
-            return try await events(request, caller, of: try await job(request, caller))
+            let identity = try identity(of: request)
+            let query = try eventQuery(request)
+            // The time for which events are waited for is also that for which the job is.
+            let wish = try WaitWish(request, query, settings)
+            let isStream = try eventType(request) == MediaTypes.events
+            let limit = isStream && wish.limit == nil ? settings.longestWait : wish.limit
+            let job = try await job(request, identity.caller, comingWithin: limit)
+            return try await events(request, identity, of: job)
         }
     }
 
-    private func events(_ request: Request, _ caller: Caller, of job: Job?) async throws -> Response {
-        let query = try QueryReader(request, names: ["after", "wait", "limit"])
+    private func eventQuery(_ request: Request) throws(Problem) -> QueryReader {
+        try QueryReader(request, names: ["after", "wait", "limit", "records", "ticket"])
+    }
+
+    private func eventType(_ request: Request) throws(Problem) -> String {
+        try request.negotiate([MediaTypes.json, MediaTypes.lines, MediaTypes.events])
+    }
+
+    private func events(_ request: Request, _ identity: Identity, of job: Job?) async throws -> Response {
+        let query = try eventQuery(request)
         let after = try query.sequence("after")
-        let longest = Int(settings.longestWait.components.seconds)
-        let wait = min(try query.int("wait", in: 0...86_400) ?? 0, longest)
         let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
-        switch try request.negotiate([MediaTypes.json, MediaTypes.lines, MediaTypes.events]) {
-        case MediaTypes.events:
-            return try await stream(request, caller, of: job, after: try lastEventID(request) ?? after)
-        case let type:
-            let events = try await page(after: after ?? 0, of: job?.id, limit: limit, wait: .seconds(wait))
-            return pageAnswer(events, after: after ?? 0, asLines: type == MediaTypes.lines)
+        let records = try query.name(
+            "records", { RecordPlace(parameter: $0) }, "it stands alone, or is the OUTPUT:RECORD to go on after.")
+        if records != nil, job == nil { throw QueryReader.fault("records", "they are told in the events of one job.") }
+        let type = try eventType(request)
+        if type == MediaTypes.events {
+            let stream = JobEventStream(
+                gateway: self, identity: identity, job: job?.id, records: records,
+                subscription: subscription(identity.caller, to: job?.id))
+            return try await answer(stream, of: job, after: try lastEventID(request) ?? after)
         }
+        if records != nil { throw QueryReader.fault("records", "they are told in an event stream.") }
+        let wish = try WaitWish(request, query, settings)
+        let page = try await page(after: after ?? 0, identity.caller, of: job?.id, limit: limit, wish)
+        return page.answer(asLines: type == MediaTypes.lines, wish)
     }
 
     private func lastEventID(_ request: Request) throws(Problem) -> Int64? {
@@ -39,46 +59,62 @@ extension Gateway {
         return Int64(number)
     }
 
+    /// Woken by what the caller may see.
+    private func subscription(_ caller: Caller, to job: JobID?) -> JobWatch.Subscription {
+        if let job { return desk.watch.subscribe(to: job) }
+        return desk.watch.subscribe { change in
+            change.event != nil && (change.job.map { caller.maySee($0) } ?? true)
+        }
+    }
+
+    /// What follows a number, of what the caller may see.
+    func readEvents(after: Int64, _ caller: Caller, of job: JobID?, limit: Int) async throws -> EventPage {
+        let store = desk.store
+        var page = EventPage(after: after)
+        let found =
+            job == nil && !caller.seesAllOwners
+            ? try await store.events(after: after, of: caller.owner, limit: limit)
+            : try await store.events(after: after, job: job, limit: limit)
+        page.isFull = found.count == limit
+        page.last = found.last?.sequence ?? after
+        // Who may see a job may see all its events, those from before its labels changed as well.
+        page.events = job == nil && caller.isRestricted ? found.filter { caller.maySee($0) } : found
+        return page
+    }
+
     /// Events after a number; waits for the first one when there is none yet.
-    private func page(after: Int64, of job: JobID?, limit: Int, wait: Duration) async throws -> [Event] {
-        let end = ContinuousClock.now.advanced(by: wait)
-        let subscription = wait > .zero ? desk.watch.subscribe(to: job) : nil
+    private func page(
+        after: Int64, _ caller: Caller, of job: JobID?, limit: Int, _ wish: WaitWish
+    ) async throws -> EventPage {
+        let end = ContinuousClock.now.advanced(by: wish.limit ?? .zero)
+        let subscription = wish.limit.map { _ in subscription(caller, to: job) }
+        let gap = try await gap(after: after)
+        var from = gap.map { $0 - 1 } ?? after
         while true {
-            let events = try await desk.store.events(after: after, job: job, limit: limit)
+            var page = try await readEvents(after: from, caller, of: job, limit: limit)
+            page.oldest = gap
+            from = page.last
+            if page.isFull, page.events.isEmpty { continue }
             let left = ContinuousClock.now.duration(to: end)
-            guard events.isEmpty, left > .zero, let subscription, !isDraining, !Task.isCancelled else { return events }
+            guard page.events.isEmpty, left > .zero, let subscription, !isDraining, !Task.isCancelled else {
+                return page
+            }
             await subscription.next(within: left)
         }
     }
 
-    private func pageAnswer(_ events: [Event], after: Int64, asLines: Bool) -> Response {
-        let fields: Fields = ["Cache-Control": "no-store", "Vary": "Accept"]
-        if asLines {
-            var lines: [UInt8] = []
-            for event in events {
-                lines += EventDocument.bytes(event)
-                lines.append(0x0A)
-            }
-            return Response(contentType: MediaTypes.lines, fields: fields, body: .bytes(lines))
-        }
-        var json = JSONWriter(capacity: 64 + events.count * 800)
-        json.beginObject()
-        json.key("items")
-        json.beginArray()
-        for event in events { json.rawJSON(EventDocument.bytes(event)) }
-        json.endArray()
-        json.key("next_after")
-        json.int(events.last?.sequence ?? after)
-        json.endObject()
-        return .json(json.bytes, fields: fields)
+    /// Where to go on when what follows a number is not to be had: retention has removed it, or it is of another store.
+    /// - Returns: the number of the next event there is; nil: nothing is missing.
+    func gap(after: Int64) async throws -> Int64? {
+        let oldest = try await desk.store.firstSequence()
+        let last = try await desk.store.lastSequence()
+        if let oldest, after > 0, after < oldest - 1 { return oldest }
+        return after > last ? last + 1 : nil
     }
 
     // MARK: server-sent events
 
-    private func stream(_ request: Request, _ caller: Caller, of job: Job?, after: Int64?) async throws -> Response {
-        // Registered before the store is read: what is committed from here on wakes the stream.
-        let subscription = desk.watch.subscribe(to: job?.id)
-        let stream = JobEventStream(gateway: self, caller: caller, job: job?.id, subscription: subscription)
+    private func answer(_ stream: JobEventStream, of job: Job?, after: Int64?) async throws -> Response {
         if let after, let job, job.state.isFinal,
             try await desk.store.events(after: after, job: job.id, limit: 1).isEmpty
         {
@@ -95,18 +131,64 @@ extension Gateway {
         if let id {
             guard let job = try await desk.store.job(id) else { throw Self.noSuchJob(id.description) }
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: id)
-            return (JobDocument.bytes(desk.shown(job), files: files), job.state.isFinal)
+            let document = JobDocument.bytes(desk.shown(job), files: files, damage: damage(of: job, files: files))
+            return (document, job.state.isFinal)
         }
+        var query = caller.visible
+        query.limit = settings.snapshotJobs
         var json = JSONWriter(capacity: settings.snapshotJobs * 800)
         json.beginObject()
         json.key("jobs")
         json.beginArray()
-        for job in try await desk.store.jobs(JobQuery(limit: settings.snapshotJobs, owner: caller.owner)) {
+        for job in try await desk.store.page(query).jobs {
             JobDocument.write(desk.shown(job), files: nil, to: &json)
         }
         json.endArray()
         json.endObject()
         return (json.bytes, false)
+    }
+}
+
+/// Events after a number.
+struct EventPage {
+    var events: [Event] = []
+    /// The number that the next page follows.
+    var last: Int64
+    /// There may be more.
+    var isFull = false
+    /// What lies between the number asked for and this one is gone.
+    var oldest: Int64?
+
+    init(after: Int64) { last = after }
+
+    func answer(asLines: Bool, _ wish: WaitWish) -> Response {
+        var fields: Fields = ["Cache-Control": "no-store", "Vary": "Accept, Prefer"]
+        if let applied = wish.applied { fields.add("Preference-Applied", applied) }
+        if asLines {
+            var lines: [UInt8] = []
+            for event in events {
+                lines += EventDocument.bytes(event)
+                lines.append(0x0A)
+            }
+            return Response(contentType: MediaTypes.lines, fields: fields, body: .bytes(lines))
+        }
+        var json = JSONWriter(capacity: 64 + events.count * 800)
+        json.beginObject()
+        json.key("items")
+        json.beginArray()
+        for event in events { json.rawJSON(EventDocument.bytes(event)) }
+        json.endArray()
+        json.key("next_after")
+        json.int(last)
+        if let oldest {
+            json.key("gap")
+            json.beginObject()
+            json.key("oldest")
+            json.int(oldest)
+            json.endObject()
+        }
+        json.endObject()
+        return .json(json.bytes, fields: fields)
     }
 }
 
@@ -131,67 +213,5 @@ enum EventDocument {
     /// The state that a job entered by this event.
     static func state(_ event: Event) -> JobState? {
         event.type.hasPrefix("job.") ? JobState(rawValue: String(event.type.dropFirst(4))) : nil
-    }
-}
-
-/// One client's event stream. It holds no events: it reads them from the store when there is news, as fast as the client
-/// takes them.
-private struct JobEventStream: Sendable {
-    let gateway: Gateway
-    let caller: Caller
-    let job: JobID?
-    let subscription: JobWatch.Subscription
-
-    private static let eventsAtOnce = 100
-
-    func run(after: Int64?, to writer: HTTPCore.BodyWriter) async throws {
-        gateway.figures.streamBegan()
-        defer { gateway.figures.streamEnded() }
-        let life = gateway.settings.longestStream * Double.random(in: 0.9...1.1)
-        let end = ContinuousClock.now.advanced(by: life)
-        let store = gateway.desk.store
-        let out = EventStream(writer)
-        try await out.retry(after: 1000)
-        var sequence: Int64
-        if let after {
-            sequence = try await begin(after, out)
-        } else {
-            sequence = try await store.lastSequence()
-            let (document, isFinal) = try await gateway.snapshot(caller, of: job)
-            try await out.send(event: "snapshot", id: "\(sequence)", data: String(decoding: document, as: UTF8.self))
-            if isFinal { return try await out.send(event: "end", data: "{}") }
-        }
-        while !gateway.isDraining, ContinuousClock.now < end {
-            let events = try await store.events(after: sequence, job: job, limit: Self.eventsAtOnce)
-            var frames: [UInt8] = []
-            var hasEnded = false
-            for event in events {
-                let data = String(decoding: EventDocument.bytes(event), as: UTF8.self)
-                frames += EventStream.frame(event: event.type, id: "\(event.sequence)", data: data)
-                sequence = event.sequence
-                hasEnded = hasEnded || job != nil && EventDocument.state(event)?.isFinal == true
-            }
-            if !frames.isEmpty { try await writer.write(frames) }
-            if hasEnded { return try await out.send(event: "end", data: "{}") }
-            if events.count == Self.eventsAtOnce { continue }
-            if events.isEmpty { try Task.checkCancellation() }
-            let before = ContinuousClock.now
-            await subscription.next(within: gateway.settings.keepAlive)
-            if ContinuousClock.now - before >= gateway.settings.keepAlive { try await out.comment("keep-alive") }
-        }
-    }
-
-    /// Goes on where a client stopped.
-    ///
-    /// - Returns: the number to go on after: what the client knows, unless the store does not have what follows it.
-    private func begin(_ after: Int64, _ out: EventStream) async throws -> Int64 {
-        let store = gateway.desk.store
-        let oldest = try await store.events(after: 0, job: nil, limit: 1).first?.sequence
-        let last = try await store.lastSequence()
-        let isLost = oldest.map { after > 0 && after < $0 - 1 } ?? false
-        guard isLost || after > last else { return after }
-        let next = isLost ? (oldest ?? 1) - 1 : last
-        try await out.send(event: "gap", id: "\(next)", data: "{\"oldest\":\(next + 1)}")
-        return next
     }
 }

@@ -19,6 +19,7 @@ package final class Gateway: Sendable {
     let documents = DocumentCache()
     package let limiter: OwnerLimiter
     private let leaving = Atomic<Bool>(false)
+    let tickets = Tickets()
     private let draining = Atomic<Bool>(false)
 
     package init(desk: JobDesk, settings: GatewaySettings = GatewaySettings()) {

@@ -10,9 +10,10 @@ enum JobDocument {
     ///   - effect: what an action did.
     ///   - position: of a queued job, in the line for its host.
     ///   - attempt: of an uncertain job, the one that nobody knows the end of.
+    ///   - damage: what of it is stored damaged.
     static func write(
         _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, attempt: Attempt? = nil,
-        to json: inout JSONWriter
+        damage: [String] = [], to json: inout JSONWriter
     ) {
         let id = job.id.description
         json.beginObject()
@@ -111,15 +112,31 @@ enum JobDocument {
             for file in files { write(file, to: &json) }
             json.endArray()
         }
+        if !damage.isEmpty {
+            json.key("damaged")
+            json.beginArray()
+            for what in damage { json.string(what) }
+            json.endArray()
+        }
         writeLinks(id, to: &json)
         json.endObject()
     }
 
+    /// The members that `fields=` can name.
+    static let fields: Set<String> = [
+        "id", "host", "name", "host_job", "owner", "state", "reason", "outcome", "created_at", "changed_at",
+        "submitted_at", "started_at", "ended_at", "not_before", "not_after", "cancel_requested_at", "cancel_effect",
+        "timeout", "priority", "correlator", "labels", "on_uncertain", "deck", "attempts", "output_count", "version",
+        "outputs", "damaged", "links",
+    ]
+
     static func bytes(
-        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, attempt: Attempt? = nil
+        _ job: Job, files: [SpoolFile]?, effect: String? = nil, position: Int? = nil, attempt: Attempt? = nil,
+        damage: [String] = []
     ) -> [UInt8] {
         var json = JSONWriter(capacity: 1024)
-        write(job, files: files, effect: effect, position: position, attempt: attempt, to: &json)
+        write(
+            job, files: files, effect: effect, position: position, attempt: attempt, damage: damage, to: &json)
         return json.bytes
     }
 

@@ -14,6 +14,9 @@ extension Gateway {
         }
         router.route(.get, "/v1/jobs", "listJobs") { [self] request, _ in try await listJobs(request) }
         router.add(.get, "/v1/jobs/{id}", name: "getJob", .deciding { [self] in try getJob($0) })
+        router.route(.patch, "/v1/jobs/{id}", "amendJob", body: Self.patchBody) { [self] in try await amendJob($0, $1) }
+        router.route(.post, "/v1/jobs/{id}/resubmit", "resubmitJob") { [self] request, _ in try await resubmit(request)
+        }
         router.route(.post, "/v1/jobs/{id}/cancel", "cancelJob") { [self] request, _ in try await cancel(request) }
         router.route(.post, "/v1/jobs/{id}/hold", "holdJob") { [self] request, _ in
             try await change(request) { try await desk.hold($0.id, by: $1) }
@@ -33,7 +36,7 @@ extension Gateway {
     /// Answers without a task what lies in memory and does not wait.
     private func getJob(_ request: Request) throws -> Answer {
         let caller = try caller(of: request, for: .jobsRead)
-        let query = try QueryReader(request, names: ["until"])
+        let query = try QueryReader(request, names: ["until", "wait"])
         let wish = try WaitWish(request, query, settings)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         if wish.limit == nil, let id = request.parameter("id").flatMap({ JobID($0) }),
@@ -58,12 +61,18 @@ extension Gateway {
         _ request: Request, _ caller: Caller, _ wish: WaitWish, as type: String
     ) async throws -> Response {
         try await Problem.translating {
-            let job = desk.shown(try await wait(for: try await job(request, caller), wish, as: caller))
+            let job = desk.shown(try await job(request, caller, waiting: wish))
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
             let position = try await desk.position(of: job)
             let attempt = job.state == .uncertain ? try await desk.store.attempts(of: job.id).last : nil
             return show(job, files, position: position, attempt: attempt, to: request, as: type, wish)
         }
+    }
+
+    /// What of a job was found damaged.
+    func damage(of job: Job, files: [SpoolFile]) -> [String] {
+        (desk.store.hasDamagedDeck(job.id) ? ["deck"] : [])
+            + files.filter { $0.condition == .corrupt }.map { "outputs/\($0.number)" }
     }
 
     private func show(
@@ -81,7 +90,8 @@ extension Gateway {
             fields.add("ETag", tag)
             return .empty(304, fields: fields)
         }
-        let document = JobDocument.bytes(job, files: files, position: position, attempt: attempt)
+        let document = JobDocument.bytes(
+            job, files: files, position: position, attempt: attempt, damage: damage(of: job, files: files))
         documents.keep(document, of: job)
         return jobAnswer(job, document, tag, wish)
     }
@@ -139,96 +149,8 @@ extension Gateway {
             fields.add("Location", "/v1/jobs/\(job.id)")
             fields.add("Retry-After", "\(LimitFields.later(settings.retryAfterSeconds))")
         }
-        return .json(JobDocument.bytes(desk.shown(job), files: files, effect: effect), status: status, fields: fields)
-    }
-
-    // MARK: lists
-
-    private static let filters: Set<String> = [
-        "state", "host", "owner", "name", "correlator", "since", "until", "outcome",
-    ]
-
-    private func listJobs(_ request: Request) async throws -> Response {
-        let caller = try caller(of: request, for: .jobsRead)
-        let query = try QueryReader(
-            request, names: Self.filters.union(["limit", "cursor"]), repeatable: ["state"], labels: true)
-        var wanted = try jobQuery(query)
-        if let owner = wanted.owner, owner != caller.owner { return list([], next: nil, query, filters: "") }
-        wanted.owner = caller.owner
-        let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
-        wanted.limit = limit + 1
-        let filters = canonicalFilters(query) + "\nowner=" + caller.owner.description
-        if let text = query["cursor"] {
-            let now = desk.clock.now()
-            wanted.before = try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now).last
-        }
-        let jobs = try await desk.store.jobs(wanted)
-        let next = jobs.count > limit ? jobs[limit - 1].id : nil
-        return list(Array(jobs.prefix(limit)), next: next, query, filters: filters)
-    }
-
-    private func jobQuery(_ query: QueryReader) throws(Problem) -> JobQuery {
-        var wanted = JobQuery()
-        for text in query.parameters.values("state").flatMap({ $0.split(separator: ",") }) {
-            guard let state = JobState(rawValue: String(text)) else {
-                let known = JobState.allCases.map(\.rawValue).joined(separator: ", ")
-                throw QueryReader.fault("state", "it must be some of \(known).")
-            }
-            wanted.states.insert(state)
-        }
-        if query.parameters.has("state"), wanted.states.isEmpty {
-            throw QueryReader.fault("state", "it names no state.")
-        }
-        wanted.host = try query.name("host", { HostID($0) }, "it must be the ID of a host.")
-        wanted.owner = try query.name("owner", { Owner($0) }, "it must be the name of an owner.")
-        wanted.name = try query.name(
-            "name", Self.namePattern,
-            "it must be a job name of at most 8 characters, perhaps with a * at its end.")
-        wanted.correlator = query["correlator"]
-        wanted.since = try query.time("since")
-        wanted.until = try query.time("until")
-        wanted.outcome = try query.choice("outcome")
-        wanted.labels = query.parameters.items.filter { $0.name.hasPrefix("label.") }.map {
-            Job.Label(key: String($0.name.dropFirst("label.".count)), value: $0.value)
-        }
-        return wanted
-    }
-
-    private static func namePattern(_ text: String) -> String? {
-        if text == "*" { return text }
-        return JobName(text.hasSuffix("*") ? text.dropLast() : text[...]) == nil ? nil : text
-    }
-
-    /// What a cursor is bound to.
-    private func canonicalFilters(_ query: QueryReader) -> String {
-        query.parameters.items.filter { $0.name != "cursor" && $0.name != "limit" }
-            .map { PercentCoding.encode($0.name) + "=" + PercentCoding.encode($0.value) }.sorted()
-            .joined(separator: "&")
-    }
-
-    private func list(_ jobs: [Job], next: JobID?, _ query: QueryReader, filters: String) -> Response {
-        var json = JSONWriter(capacity: 64 + jobs.count * 800)
-        json.beginObject()
-        json.key("items")
-        json.beginArray()
-        for job in jobs { JobDocument.write(desk.shown(job), files: nil, to: &json) }
-        json.endArray()
-        let kept = query.parameters.items.filter { $0.name != "cursor" }
-            .map { PercentCoding.encode($0.name) + "=" + PercentCoding.encode($0.value) }
-        func link(_ parameters: [String], _ relation: String) -> String {
-            let query = parameters.joined(separator: "&")
-            return "</v1/jobs\(query.isEmpty ? "" : "?")\(query)>; rel=\"\(relation)\""
-        }
-        var links = [link(kept, "first")]
-        if let next {
-            let expires = desk.clock.now().advanced(by: settings.cursorLife)
-            let cursor = Cursor(last: next, expires: expires).text(filters: filters, secret: settings.cursorSecret)
-            json.key("next_cursor")
-            json.string(cursor)
-            links.append(link(kept + ["cursor=\(cursor)"], "next"))
-        }
-        json.endObject()
-        return .json(
-            json.bytes, fields: ["Cache-Control": "no-store", "Link": links.joined(separator: ", "), "Vary": "Accept"])
+        let document = JobDocument.bytes(
+            desk.shown(job), files: files, effect: effect, damage: damage(of: job, files: files))
+        return .json(document, status: status, fields: fields)
     }
 }

@@ -47,6 +47,12 @@ extension Gateway {
         let result = try await desk.submit(taken.decks[0].deck, to: taken.host, options: options) { job in
             JobDocument.bytes(job, files: [])
         }
+        return try await answer(result, request, wish, type, host: taken.host.id)
+    }
+
+    func answer(
+        _ result: SubmissionResult, _ request: Request, _ wish: WaitWish, _ type: String, host: HostID
+    ) async throws -> Response {
         switch result {
         case .created(let job):
             figures.submitted()
@@ -63,7 +69,7 @@ extension Gateway {
             response.fields.add("Idempotency-Replayed", "true")
             return response
         case .overLimit(let hit):
-            throw DeskError.full(hit, retryAfter: desk.retryAfter(hit, taken.host.id))
+            throw DeskError.full(hit, retryAfter: desk.retryAfter(hit, host))
         case .keyReused(let holder): throw Problem(reusedBy: holder)
         }
     }
@@ -77,7 +83,7 @@ extension Gateway {
         try desk.checkRoom(for: caller.owner, on: host, octets: body.length ?? 0)
     }
 
-    private func idempotencyKey(_ request: Request, _ pathKey: String?) throws(Problem) -> String? {
+    func idempotencyKey(_ request: Request, _ pathKey: String?) throws(Problem) -> String? {
         var keys: [String] = []
         if let field = request["idempotency-key"] { keys.append(QuotedList.unquoted(QuotedList.trim(field))) }
         if let pathKey { keys.append(pathKey) }

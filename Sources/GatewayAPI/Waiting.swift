@@ -84,16 +84,23 @@ extension Gateway {
     /// The job a path means when the wish is fulfilled or time is up. One that is known by a name of the client's need not exist
     /// yet: until it does, its coming is waited for.
     func job(_ request: Request, _ caller: Caller, waiting wish: WaitWish) async throws -> Job {
-        let text = request.parameter("id") ?? ""
-        guard let limit = wish.limit, let reference = JobReference(text, isReading: request.isReading),
-            reference.mayComeLater
-        else { return try await wait(for: try await job(request, caller), wish) }
-        let end = ContinuousClock.now.advanced(by: limit)
-        let found = try await first(
-            before: end, { change in change.job.map { caller.maySee($0) && reference.mayMean($0) } ?? false },
-            { try await self.look(up: reference, for: caller) })
-        guard let found else { throw Self.noSuchJob(text) }
+        let end = ContinuousClock.now.advanced(by: wish.limit ?? .zero)
+        let found = try await job(request, caller, comingWithin: wish.limit)
         return try await wait(for: found, wish.within(max(.zero, ContinuousClock.now.duration(to: end))))
+    }
+
+    /// The same without waiting for its end.
+    func job(_ request: Request, _ caller: Caller, comingWithin limit: Duration?) async throws -> Job {
+        let text = request.parameter("id") ?? ""
+        guard let limit, let reference = JobReference(text, isReading: request.isReading), reference.mayComeLater else {
+            return try await job(request, caller)
+        }
+        let found = try await first(
+            before: .now.advanced(by: limit),
+            { change in change.job.map { caller.maySee($0) && reference.mayMean($0) } ?? false }
+        ) { try await look(up: reference, for: caller) }
+        guard let found else { throw Self.noSuchJob(text) }
+        return found
     }
 
     private func look(up reference: JobReference, for caller: Caller) async throws -> Job? {

@@ -68,9 +68,10 @@ package struct JobQuery: Equatable, Sendable {
 
     private func matchesText(_ job: Job) -> Bool {
         guard let text else { return true }
-        let places = [
-            job.name?.description, job.hostJob?.description, job.correlator, job.reason, job.outcome?.text,
-        ].compactMap(\.self) + job.labels.flatMap { [$0.key, $0.value] }
+        let places =
+            [
+                job.name?.description, job.hostJob?.description, job.correlator, job.reason, job.outcome?.text,
+            ].compactMap(\.self) + job.labels.flatMap { [$0.key, $0.value] }
         let wanted = Self.folded(text)
         return places.contains { Self.folded($0).firstRange(of: wanted) != nil }
     }

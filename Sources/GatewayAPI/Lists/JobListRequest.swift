@@ -38,9 +38,10 @@ struct JobListRequest {
         let reader = try QueryReader(
             request, names: Self.names, repeatable: ["state"], labels: true)
         query = try JobQuery(filters: reader)
-        query.order = try reader.name(
-            "sort", { JobOrder(parameter: $0) }, "it must be one of \(JobOrder.parameters.joined(separator: ", "))."
-        ) ?? .newestFirst
+        query.order =
+            try reader.name(
+                "sort", { JobOrder(parameter: $0) }, "it must be one of \(JobOrder.parameters.joined(separator: ", "))."
+            ) ?? .newestFirst
         limit = try reader.int("limit", in: 1...settings.mostPageItems)
         view = try reader.choice("view") ?? .basic
         groups = try reader.names("group_by") { JobGroup(rawValue: $0) }
@@ -53,7 +54,8 @@ struct JobListRequest {
             _ = try request.negotiate([MediaTypes.json])
             self.form = .json
         }
-        let known = self.form == .csv || self.form == .text ? JobColumn.all.map(\.name) : JobDocument.fields
+        let isTable = self.form == .csv || self.form == .text
+        let known = isTable ? Set(JobColumn.all.map(\.name)) : JobDocument.fields
         let chosen = try reader.names("fields") { known.contains($0) ? $0 : nil }
         fields = chosen.isEmpty ? view.fields : chosen
         wish = try WaitWish(request, reader, settings, until: "reached")

@@ -62,8 +62,10 @@ extension SQLiteStore {
         var plain = query
         (plain.states, plain.host, plain.hosts, plain.owner, plain.outcome) = ([], nil, nil, nil, nil)
         if plain == JobQuery(limit: query.limit) {
-            return (memory.contents.withLock { $0.tallies }.compactMap { $0.value == 0 ? nil : $0.key.tally($0.value) }
-                .filter { query.counts($0) }, true)
+            return (
+                memory.contents.withLock { $0.tallies }.compactMap { $0.value == 0 ? nil : $0.key.tally($0.value) }
+                    .filter { query.counts($0) }, true
+            )
         }
         let listing = JobListing(query)
         let counts = memory.contents.withLock { $0.jobCounts }
@@ -151,10 +153,14 @@ extension JobListing {
                 return matches ? sum + entry.value : sum
             }
         }
-        func size(_ query: String, _ values: SQLValue...) throws -> Int? { try connection.first(query, values) { $0.int(0) } }
+        func size(_ query: String, _ values: SQLValue...) throws -> Int? {
+            try connection.first(query, values) { $0.int(0) }
+        }
         if let names { sizes.names = try size(Self.countNames, .text(names.from), .text(names.below)) }
         if isSortedByKey {
-            if let label = firstLabel { sizes.labels = try size(Self.countLabels, .text(label.key), .text(label.value)) }
+            if let label = firstLabel {
+                sizes.labels = try size(Self.countLabels, .text(label.key), .text(label.value))
+            }
             if let correlator { sizes.correlators = try size(Self.countCorrelators, .text(correlator)) }
         }
         return statements(sizes)
@@ -169,7 +175,8 @@ extension JobListing {
             let found = try connection.rows(statement.page, values) { try StoredJob($0).job }
             pages.append(found)
             guard found.count <= limit, let query = statement.end,
-                let mark = try connection.first(query, statement.walked, { JobMark(id: try $0.jobID(0), value: value($0, 1)) })
+                let mark = try connection.first(
+                    query, statement.walked, { JobMark(id: try $0.jobID(0), value: value($0, 1)) })
             else { continue }
             // Of what the other walks have, nothing from beyond this place may be told yet.
             if end.map({ order.comesBefore(mark, $0) }) ?? true { end = mark }
@@ -207,6 +214,7 @@ extension Queries {
     static let firstEvent = "SELECT sequence FROM events WHERE sequence > 0 ORDER BY sequence LIMIT 1"
 
     static let lists: [String: String] = [
-        "jobWithKey": jobWithKey, "eventsOfOwner": eventsOfOwner, "commonEvents": commonEvents, "firstEvent": firstEvent,
+        "jobWithKey": jobWithKey, "eventsOfOwner": eventsOfOwner, "commonEvents": commonEvents,
+        "firstEvent": firstEvent,
     ]
 }

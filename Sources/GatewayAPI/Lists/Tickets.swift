@@ -1,0 +1,88 @@
+import HTTPCore
+import Jobs
+import Synchronization
+import Wire
+
+/// Who listens to a stream, and how to find out later whether he still may.
+struct Identity: Sendable {
+    let caller: Caller
+    private let renew: @Sendable () throws -> Caller
+
+    init(_ renew: @escaping @Sendable () throws -> Caller) throws {
+        self.renew = renew
+        caller = try renew()
+    }
+
+    func renewed() throws -> Caller { try renew() }
+}
+
+/// Tickets for browsers, whose `EventSource` cannot send a key: each opens one stream, once, within half a minute. They lie in
+/// memory only; one that a restart loses is asked for again.
+final class Tickets: Sendable {
+    private struct Ticket {
+        let owner: Owner
+        let expires: ContinuousClock.Instant
+        let renew: @Sendable () throws -> Caller
+    }
+
+    static let life = Duration.seconds(30)
+    /// Of one owner at a time.
+    static let mostOfOwner = 100
+
+    private let tickets = Mutex<[String: Ticket]>([:])
+
+    /// - Returns: nil when the owner has so many already.
+    func issue(
+        to owner: Owner, at now: ContinuousClock.Instant = .now, _ renew: @escaping @Sendable () throws -> Caller
+    ) -> String? {
+        let text = Base64.encode((0..<24).map { _ in UInt8.random(in: .min ... .max) }, .url)
+        return tickets.withLock { tickets in
+            tickets = tickets.filter { $0.value.expires > now }
+            guard tickets.values.count(where: { $0.owner == owner }) < Self.mostOfOwner else { return nil }
+            tickets[text] = Ticket(owner: owner, expires: now.advanced(by: Self.life), renew: renew)
+            return text
+        }
+    }
+
+    func redeem(_ text: String, at now: ContinuousClock.Instant = .now) -> (@Sendable () throws -> Caller)? {
+        let ticket = tickets.withLock { $0.removeValue(forKey: text) }
+        return ticket.flatMap { $0.expires > now ? $0.renew : nil }
+    }
+}
+
+extension Gateway {
+    /// Who wants events: by a ticket, or as everywhere.
+    func identity(of request: Request) throws -> Identity {
+        guard let ticket = request.query["ticket"] else {
+            return try Identity { [self] in try caller(of: request, for: .jobsRead) }
+        }
+        guard let renew = tickets.redeem(ticket) else {
+            throw Problem(
+                .invalidCredentials, "The ticket was used, or is older than 30 s; ask for a new one.",
+                fields: ["WWW-Authenticate": Problem.realm])
+        }
+        return try Identity(renew)
+    }
+
+    func createTicket(_ request: Request) throws -> Response {
+        let caller = try caller(of: request, for: .jobsRead)
+        _ = try QueryReader(request)
+        let issued = tickets.issue(to: caller.owner) { [self] in try self.caller(of: request, for: .jobsRead) }
+        guard let issued else {
+            throw Problem(.quotaExceeded, "\(Tickets.mostOfOwner) tickets wait to be used.", retryAfter: 30)
+        }
+        var json = JSONWriter()
+        json.beginObject()
+        json.key("ticket")
+        json.string(issued)
+        json.key("expires_at")
+        json.string(desk.clock.now().advanced(by: Tickets.life).rfc3339)
+        json.key("links")
+        json.beginObject()
+        json.key("events")
+        json.string("/v1/events?ticket=\(issued)")
+        json.endObject()
+        json.endObject()
+        return .json(json.bytes, status: 201, fields: ["Cache-Control": "no-store"])
+    }
+}
