@@ -92,13 +92,75 @@ let chosen = null;
 let shown = null;
 let nextCursor = null;
 
+const filter = { states: "", text: "", label: null };
+
 function keep(job, isFresh) {
   const known = jobs.get(job.id);
   if (known && known.version > job.version) return;
   const whole = Object.assign({}, known, job);
-  if (!("reason" in job)) delete whole.reason;
+  for (const name of ["reason", "labels"]) if (!(name in job)) delete whole[name];
   jobs.set(job.id, whole);
-  drawRow(whole, isFresh);
+  place(whole, isFresh);
+}
+
+// On the list as long as it passes the filter.
+function place(job, isFresh) {
+  if (passes(job)) return drawRow(job, isFresh);
+  const row = $(`row-${job.id}`);
+  if (row) row.remove();
+  if (!$("jobs").children.length) $("none").hidden = false;
+}
+
+// The same question that the list of the gateway answers.
+function passes(job) {
+  const labels = job.labels || {};
+  if (filter.states && !filter.states.split(",").includes(job.state)) return false;
+  if (filter.label && labels[filter.label.key] !== filter.label.value) return false;
+  const places = [job.name, job.host_job, job.correlator, job.reason, job.outcome && job.outcome.text, ...Object.entries(labels).flat()];
+  return !filter.text || places.some((text) => text && text.toLowerCase().includes(filter.text.toLowerCase()));
+}
+
+function filterQuery() {
+  const query = new URLSearchParams();
+  if (filter.states) query.set("state", filter.states);
+  if (filter.text) query.set("text", filter.text);
+  if (filter.label) query.set(`label.${filter.label.key}`, filter.label.value);
+  return query;
+}
+
+let filterTimer = null;
+
+function refilter() {
+  clearTimeout(filterTimer);
+  filterTimer = setTimeout(async () => {
+    filter.states = $("filter-state").value;
+    filter.text = $("filter-text").value.trim();
+    $("filter-label").hidden = !filter.label;
+    $("filter-label").textContent = filter.label ? `${filter.label.key}=${filter.label.value} ×` : "";
+    nextCursor = null;
+    $("jobs").replaceChildren();
+    $("none").hidden = false;
+    for (const job of jobs.values()) place(job, false);
+    await older();
+    summarize();
+  }, 200);
+}
+
+// How many there are of each state; asked again a little after something has happened, not with each event.
+let summaryTimer = null;
+
+function summarize() {
+  if (summaryTimer) return;
+  summaryTimer = setTimeout(async () => {
+    try {
+      const query = filterQuery();
+      query.set("group_by", "state");
+      const page = await json(`v1/jobs?${query}`);
+      const words = page.groups.map((group) => `${group.count.toLocaleString()} ${group.state}`);
+      $("summary").textContent = words.join(", ") + (page.complete ? "" : ", and more");
+    } catch { $("summary").textContent = ""; }
+    summaryTimer = null;
+  }, 1000);
 }
 
 function drawRow(job, isFresh) {
@@ -110,8 +172,12 @@ function drawRow(job, isFresh) {
     $("jobs").insertBefore(row, after || null);
   }
   const link = element("a", { href: `#/jobs/${job.id}` }, job.name || job.id.slice(-8));
+  const labels = Object.entries(job.labels || {}).map(([key, value]) => element("button", {
+    type: "button", class: "label", title: `Only jobs with ${key}=${value}`,
+    onclick: () => { filter.label = { key, value }; refilter(); },
+  }, `${key}=${value}`));
   row.replaceChildren(
-    element("td", {}, link),
+    element("td", {}, link, ...labels),
     element("td", {}, element("span", { class: `state ${job.state}`, title: job.reason || "" }, job.state)),
     element("td", { class: "outcome" }, job.outcome ? job.outcome.text : ""),
     element("td", { class: "wide" }, job.host),
@@ -134,7 +200,12 @@ function shownTime(id) {
 }
 
 async function older() {
-  const page = await json(`v1/jobs?limit=50${nextCursor ? `&cursor=${nextCursor}` : ""}`);
+  const query = filterQuery();
+  query.set("limit", "50");
+  if (nextCursor) query.set("cursor", nextCursor);
+  const asked = JSON.stringify(filter);
+  const page = await json(`v1/jobs?${query}`);
+  if (asked !== JSON.stringify(filter)) return;
   for (const job of page.items) if (!jobs.has(job.id)) keep(job, false);
   nextCursor = page.next_cursor || null;
   $("more").hidden = !nextCursor;
@@ -185,12 +256,14 @@ function took(block) {
     for (const job of body.jobs) keep(job, false);
     if (body.jobs.length >= 50 && !nextCursor) $("more").hidden = false;
     refreshHosts();
+    summarize();
   } else if (event === "gap") {
     older();
   } else if (event.startsWith("host.")) {
     refreshHosts();
   } else if (event.startsWith("job.") && body.data) {
     keep(body.data, true);
+    summarize();
     if (body.data.id === chosen) showJob(chosen, false);
   }
   return id;
@@ -319,6 +392,7 @@ async function showJob(id, isNew) {
   $("hold-job").hidden = job.state !== "queued";
   $("release-job").hidden = job.state !== "held";
   $("cancel-job").hidden = FINAL.has(job.state);
+  $("resubmit-job").hidden = !FINAL.has(job.state);
   $("cancel-job").disabled = Boolean(job.cancel_requested_at);
   drawTimeline(page.items);
   drawFacts(job);
@@ -366,7 +440,7 @@ function drawFacts(job) {
   const facts = [
     ["ID", job.id], ["Host", job.host], ["Owner", job.owner], ["Priority", job.priority],
     ["Deck", `${job.deck.cards} cards, ${job.deck.octets} octets`], ["Attempts", job.attempts],
-    ["Correlator", job.correlator], ["Cancel asked", clock(job.cancel_requested_at)],
+    ["Correlator", job.correlator], ["Damaged on disk", (job.damaged || []).join(", ")], ["Cancel asked", clock(job.cancel_requested_at)],
     ...Object.entries(job.labels || {}).map(([key, value]) => [key, value]),
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value !== undefined && value !== "").map(([name, value]) =>
@@ -461,6 +535,16 @@ async function act(action) {
   showJob(chosen, false);
 }
 
+async function again() {
+  try {
+    const job = await json(`v1/jobs/${chosen}/resubmit`, { method: "POST" });
+    keep(job, true);
+    location.hash = `#/jobs/${job.id}`;
+  } catch (error) {
+    $("job-reason").textContent = error.message;
+  }
+}
+
 // --- beginning ------------------------------------------------------------------------------------------------
 
 function route() {
@@ -510,6 +594,11 @@ function begin() {
     takeFile(drag.dataTransfer.files[0]);
   });
   $("more").addEventListener("click", older);
+  $("filter-state").addEventListener("change", refilter);
+  $("filter-text").addEventListener("input", refilter);
+  $("filter-label").addEventListener("click", () => { filter.label = null; refilter(); });
+  $("filter").addEventListener("submit", (submitted) => { submitted.preventDefault(); refilter(); });
+  $("resubmit-job").addEventListener("click", again);
   for (const action of ["hold", "release", "cancel"]) $(`${action}-job`).addEventListener("click", () => act(action));
   addEventListener("hashchange", route);
   document.addEventListener("keydown", (key) => {

@@ -71,10 +71,12 @@ extension Gateway {
     func readEvents(after: Int64, _ caller: Caller, of job: JobID?, limit: Int) async throws -> EventPage {
         let store = desk.store
         var page = EventPage(after: after)
-        let found =
-            job == nil && !caller.seesAllOwners
-            ? try await store.events(after: after, of: caller.owner, limit: limit)
-            : try await store.events(after: after, job: job, limit: limit)
+        let found: [Event]
+        if job == nil, !caller.seesAllOwners {
+            found = try await store.events(after: after, of: caller.owner, limit: limit)
+        } else {
+            found = try await store.events(after: after, job: job, limit: limit)
+        }
         page.isFull = found.count == limit
         page.last = found.last?.sequence ?? after
         // Who may see a job may see all its events, those from before its labels changed as well.

@@ -21,6 +21,8 @@ package struct JobQuery: Equatable, Sendable {
     package var outcome: Outcome.Kind?
     /// Stands in name, host's number, correlator, reason, outcome or labels; ASCII letters of either case are the same.
     package var text: String?
+    /// Jobs that a page looks at, at most, to find those that pass the filters which no index answers.
+    package var mostVisited = 20_000
 
     package init(
         before: JobID? = nil, limit: Int = 50, states: Set<JobState> = [], host: HostID? = nil, owner: Owner? = nil,

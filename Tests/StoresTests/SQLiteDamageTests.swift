@@ -252,7 +252,9 @@ import Testing
         }
     }
 
-    @Test func `a folder that cannot be opened to make it durable stops nothing, and the next body tries again`() async throws {
+    @Test func `a folder that cannot be opened to make it durable stops nothing, and the next body tries again`()
+        async throws
+    {
         let folder = try TemporaryFolder()
         let fails = Atomic(true)
         let synced = Atomic(0)

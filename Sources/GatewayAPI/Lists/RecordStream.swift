@@ -1,3 +1,4 @@
+import Engine
 import HTTPCore
 import Jobs
 import Stores
@@ -44,7 +45,7 @@ struct RecordStream {
     }
 
     private func tell(_ file: SpoolFile, of job: Job, to writer: HTTPCore.BodyWriter) async throws {
-        let reader = RecordReader(file, hostPage: gateway.desk.host(job.host)?.codePage ?? .cp037)
+        let reader = RecordLine(file, hostPage: gateway.desk.host(job.host)?.codePage ?? .cp037)
         var splitter = reader.splitter
         let body = try await gateway.desk.store.spoolBody(of: job.id, file: file.number)
         let first = file.number == place.output ? place.record : 0
@@ -76,7 +77,7 @@ struct RecordStream {
 }
 
 /// Reads one record of a print file: what moves the paper, and the text.
-struct RecordReader {
+struct RecordLine {
     let splitter: RecordSplitter
     private let control: CarriageControl
     private let page: CodePage

@@ -1,3 +1,4 @@
+import Engine
 import HTTPCore
 import Jobs
 import Synchronization

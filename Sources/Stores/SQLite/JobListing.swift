@@ -2,13 +2,13 @@ import Jobs
 
 /// Turns a `JobQuery` into statements that each walk one index and stop at the limit.
 ///
-/// What the index does not tell is asked of the rows one by one: of at most `mostVisited` for a page, so that a filter that
+/// What the index does not tell is asked of the rows one by one: of at most `query.mostVisited` for a page, so that a filter that
 /// hardly any job passes costs a bounded time and goes on with the next page.
 struct JobListing {
     struct Statement {
         /// The jobs.
         let page: String
-        /// The last place that `page` looks at when it looks at `mostVisited`; nil: it looks at no job in vain.
+        /// The last place that `page` looks at when it looks at as many as it may; nil: it looks at no job in vain.
         let end: String?
         /// Counts by host, owner, state and outcome; bound by the values without the limit.
         let tally: String
@@ -22,7 +22,6 @@ struct JobListing {
     /// What is found by a filter out of order is sorted when there is no more of it than this; else the walk in order meets it
     /// soon enough.
     static let mostSorted = 5000
-    static let mostVisited = 20_000
     static let mostTallied = 100_000
 
     /// Each counts at most one more than `mostSorted`.
@@ -283,10 +282,10 @@ struct JobListing {
         }
         let page =
             isVisiting
-            ? "SELECT \(StoredJob.qualifiedColumns) FROM \(visited(Self.mostVisited)) \(clause(others)) LIMIT ?"
+            ? "SELECT \(StoredJob.qualifiedColumns) FROM \(visited(query.mostVisited)) \(clause(others)) LIMIT ?"
             : "SELECT \(StoredJob.qualifiedColumns) FROM \(walk.source) \(clause(walk.conditions + others)) \(order) LIMIT ?"
         return Statement(
-            page: page, end: isVisiting ? end(Self.mostVisited) : nil, tally: tally,
+            page: page, end: isVisiting ? end(query.mostVisited) : nil, tally: tally,
             tallyEnd: end(Self.mostTallied + 1), walked: walk.values, asked: otherValues)
     }
 
