@@ -89,8 +89,8 @@ extension Gateway {
         after: Int64, _ caller: Caller, of job: JobID?, limit: Int, _ wish: WaitWish
     ) async throws -> EventPage {
         let end = ContinuousClock.now.advanced(by: wish.limit ?? .zero)
-        let subscription = wish.limit.map { _ in subscription(caller, to: job) }
-        let gap = try await gap(after: after)
+        let subscription = wish.limit == nil ? nil : self.subscription(caller, to: job)
+        let gap = try await self.gap(after: after)
         var from = gap.map { $0 - 1 } ?? after
         while true {
             var page = try await readEvents(after: from, caller, of: job, limit: limit)

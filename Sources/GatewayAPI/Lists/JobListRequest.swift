@@ -63,8 +63,10 @@ struct JobListRequest {
         filters =
             reader.parameters.items.filter { !Self.presentation.contains($0.name) }.map(Self.encoded).sorted()
             .joined(separator: "&") + "\n" + caller
-        cursor = try reader["cursor"].map { (text) throws(Problem) in
-            try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now)
+        if let text = reader["cursor"] {
+            cursor = try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now)
+        } else {
+            cursor = nil
         }
         if cursor?.isBackward == true, self.form == .lines || self.form == .csv {
             throw Problem(.invalidCursor, "A stream goes forward; this cursor leads back.")
