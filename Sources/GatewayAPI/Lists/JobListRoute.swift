@@ -119,7 +119,7 @@ extension Gateway {
                     }
                     if !piece.isEmpty { try await writer.write(piece) }
                     left -= page.jobs.count
-                    guard let next = page.next, !isDraining else { return }
+                    guard let next = page.next else { return }
                     query.from = next
                     try Task.checkCancellation()
                 }

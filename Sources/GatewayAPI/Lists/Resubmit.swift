@@ -12,7 +12,6 @@ extension Gateway {
     /// The deck of an ended job as a new job on the same host; what the query does not say is as it was.
     func resubmit(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .jobsSubmit)
-        guard !isDraining else { throw Problem(.draining, "The gateway is stopping.", retryAfter: 5) }
         let query = try QueryReader(
             request, names: Self.resubmitParameters.union(NotifyFields.queryNames).union(["until", "wait"]),
             repeatable: ["notify"], labels: true)
