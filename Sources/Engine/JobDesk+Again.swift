@@ -12,7 +12,9 @@ extension JobDesk {
             if piece.isEmpty { break }
             try await copy.append(piece)
         }
-        return DeckIntake.Taken(body: try await copy.finish(), name: name, summary: job.deck)
+        return DeckIntake.Taken(
+            body: try await copy.finish(), name: name, summary: job.deck, original: nil, hasTemplate: false, warnings: [],
+            firstLine: 1)
     }
 
     /// Changes labels and priority.

@@ -127,7 +127,7 @@ enum JobDocument {
         "id", "host", "name", "host_job", "owner", "state", "reason", "outcome", "created_at", "changed_at",
         "submitted_at", "started_at", "ended_at", "not_before", "not_after", "cancel_requested_at", "cancel_effect",
         "timeout", "priority", "correlator", "labels", "on_uncertain", "deck", "attempts", "output_count", "version",
-        "outputs", "damaged", "links",
+        "outputs", "damaged", "links", "batch",
     ]
 
     static func bytes(
