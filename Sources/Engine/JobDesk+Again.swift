@@ -13,18 +13,19 @@ extension JobDesk {
             try await copy.append(piece)
         }
         return DeckIntake.Taken(
-            body: try await copy.finish(), name: name, summary: job.deck, original: nil, hasTemplate: false, warnings: [],
+            body: try await copy.finish(), name: name, summary: job.deck, original: nil, hasTemplate: false,
+            warnings: [],
             firstLine: 1)
     }
 
     /// Changes labels and priority.
     /// - Returns: nil when `change` wanted nothing, for the job as it is in the commit.
     package func amend(
-        _ job: Job, by actor: String, _ words: String, _ change: @escaping @Sendable (Job) -> JobAmendment?
+        _ job: Job, by principal: Principal, _ words: String, _ change: @escaping @Sendable (Job) -> JobAmendment?
     ) async throws(StoreError) -> Job? {
         let now = clock.now()
         let audit = AuditEntry(
-            at: now, owner: job.owner, actor: actor, action: "job.amend", subject: job.id.description, detail: words)
+            at: now, by: principal, owner: job.owner, action: "job.amend", subject: job.id.description, detail: words)
         return try await store.amend(job.id, at: now, audit: audit, change)
     }
 }

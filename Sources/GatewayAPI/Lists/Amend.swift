@@ -97,7 +97,7 @@ extension Gateway {
         try checkMatch(request, job)
         // With If-Match the job must still be the one that was looked at when the change is committed.
         let version = request["if-match"] == nil ? nil : job.version
-        let amended = try await desk.amend(job, by: caller.actor, patch.words) { job in
+        let amended = try await desk.amend(job, by: caller.principal, patch.words) { job in
             version == nil || version == job.version ? patch.amendment(of: job) : nil
         }
         guard let amended else {

@@ -25,7 +25,7 @@ extension Gateway {
             problem.members["state"] = old.state.rawValue
             throw problem
         }
-        let host = try desk.host(named: old.host.description)
+        let host = try host(named: old.host.description, for: caller)
         var fields = SubmitFields()
         for item in query.parameters.items where item.name != "until" && item.name != "wait" {
             fields.take(item.name, item.value, from: .query)
@@ -53,7 +53,7 @@ extension Gateway {
         if case .created(let job) = result {
             try await desk.store.record(
                 AuditEntry(
-                    at: desk.clock.now(), owner: old.owner, actor: caller.actor, action: "job.resubmit",
+                    at: desk.clock.now(), by: caller.principal, owner: old.owner, action: "job.resubmit",
                     subject: old.id.description, detail: "as \(job.id)"))
         }
         var response = try await answer(result, request, wish, type, host: host.id)
