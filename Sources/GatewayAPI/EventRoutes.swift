@@ -13,7 +13,7 @@ extension Gateway {
         }
         router.route(.get, "/v1/jobs/{id}/events", "listJobEvents") { [self] request, _ in
             let identity = try identity(of: request)
-            let query = try eventQuery(request)
+            let query = try eventQuery(request, ofJob: true)
             // The time for which events are waited for is also that for which the job is.
             let wish = try WaitWish(request, query, settings)
             let isStream = try eventType(request) == MediaTypes.events
@@ -23,8 +23,9 @@ extension Gateway {
         }
     }
 
-    private func eventQuery(_ request: Request) throws(Problem) -> QueryReader {
-        try QueryReader(request, names: ["after", "wait", "limit", "records", "ticket"])
+    private func eventQuery(_ request: Request, ofJob: Bool) throws(Problem) -> QueryReader {
+        let names: Set<String> = ["after", "wait", "limit", "ticket"]
+        return try QueryReader(request, names: ofJob ? names.union(["records"]) : names)
     }
 
     private func eventType(_ request: Request) throws(Problem) -> String {
@@ -32,12 +33,11 @@ extension Gateway {
     }
 
     private func events(_ request: Request, _ identity: Identity, of job: Job?) async throws -> Response {
-        let query = try eventQuery(request)
+        let query = try eventQuery(request, ofJob: job != nil)
         let after = try query.sequence("after")
         let limit = try query.int("limit", in: 1...settings.mostPageItems) ?? settings.usualPageItems
         let records = try query.name(
             "records", { RecordPlace(parameter: $0) }, "it stands alone, or is the OUTPUT:RECORD to go on after.")
-        if records != nil, job == nil { throw QueryReader.fault("records", "they are told in the events of one job.") }
         let type = try eventType(request)
         if type == MediaTypes.events {
             let stream = JobEventStream(

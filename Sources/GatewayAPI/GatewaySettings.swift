@@ -33,6 +33,8 @@ package struct GatewaySettings: Sendable {
     package var keepAlive = Duration.seconds(15)
     /// An event stream is ended after this, give or take a tenth; the client comes back by itself.
     package var longestStream = Duration.seconds(3600)
+    /// How long a ticket for one stream can be used.
+    package var ticketLife = Duration.seconds(30)
     /// Jobs in the first event of the stream of all events.
     package var snapshotJobs = 50
 

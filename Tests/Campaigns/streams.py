@@ -70,25 +70,31 @@ class Stream:
 
 
 def main():
-    resumes, jobs = argument("resumes", 300), argument("jobs", 0)
-    seconds = argument("seconds", 0)
+    resumes = argument("resumes", 300)
     randomness = seeded()
     score = Score("streams")
     ground = Ground(tempfile.mkdtemp(prefix="port77-streams-"), host_data=False).start()
     lock, made, done = threading.Lock(), [], threading.Event()
     faults, counts = [], {"global": 0, "job": 0}
 
-    def submit():
-        client, number = Client(ground.gateway), 0
+    def submit(first, goes_to_host):
+        client, number = Client(ground.gateway), first
         while not done.is_set():
-            number += 1
+            number += 10
             deck = f"//S{number % 9999999:07d} JOB (1),'STREAMS'\n//S1 EXEC PGM=IEFBR14\n"
-            answer = client.call("POST", "/v1/jobs?host=demo", deck.encode(), {"Content-Type": "text/plain"})
-            if answer is not None and answer[0] == 201:
-                with lock:
-                    made.append(json.loads(answer[2])["id"])
-            # As fast as the followers can use it, not as fast as it goes.
-            done.wait(0.02 if not jobs else 0)
+            hold = "" if goes_to_host else "&hold=true"
+            answer = client.call("POST", f"/v1/jobs?host=demo{hold}", deck.encode(), {"Content-Type": "text/plain"})
+            if answer is None or answer[0] != 201:
+                continue
+            job = json.loads(answer[2])["id"]
+            with lock:
+                made.append(job)
+            if goes_to_host:
+                # The next one when this one has ended: nobody is to wait behind a long line.
+                client.call("GET", f"/v1/jobs/{job}", headers={"Prefer": "wait=30"})
+            else:
+                done.wait(0.01)
+                client.call("POST", f"/v1/jobs/{job}/cancel")
 
     def note(seen, event, what):
         number = int(event["id"])
@@ -103,7 +109,7 @@ def main():
         last = 0
         for turn in range(wanted):
             stream = Stream(ground.gateway, "/v1/events", last, by_header=turn % 2 == 0)
-            for event in stream.events(rng.choice([1, 200, 900, 3000, 9000])):
+            for event in stream.events(rng.choice([1, 200, 900, 3000])):
                 if "id" in event:
                     note(seen, event, "global")
                     last = seen[-1]
@@ -124,8 +130,9 @@ def main():
             while not over:
                 stream = Stream(ground.gateway, f"/v1/jobs/{job}/events", last, by_header=rng.random() < 0.5)
                 turns += 1
-                if stream.status == 204:
-                    over = True
+                if stream.status == 204:  # nothing will come any more
+                    stream.close()
+                    break
                 for event in stream.events(rng.choice([1, 400, 700, 1500, 50000])):
                     if event["event"] == "end":
                         over = True
@@ -138,8 +145,9 @@ def main():
             counts["job"] += turns
 
     began = time.monotonic()
-    submitter = threading.Thread(target=submit)
-    submitter.start()
+    submitters = [threading.Thread(target=submit, args=(first, first == 0)) for first in range(4)]
+    for thread in submitters:
+        thread.start()
     followers, everything, singles = 4, [], []
     threads = [threading.Thread(target=follow_all, args=(randomness.random(), resumes // 2 // followers, everything))
                for _ in range(followers)]
@@ -149,10 +157,9 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
-    while time.monotonic() - began < seconds:
-        time.sleep(0.1)
     done.set()
-    submitter.join()
+    for thread in submitters:
+        thread.join()
 
     client = Client(ground.gateway)
     log, after = [], 0

@@ -204,6 +204,7 @@ struct EventTests {
     @Test func `a ticket opens one stream`() async throws {
         let ops = try #require(Owner("ops"))
         let rig = try Rig {
+            $0.ticketLife = .seconds(600)
             $0.identify = { request in
                 if request["authorization"] == nil { throw Problem.credentialsMissing }
                 return Caller(owner: ops)

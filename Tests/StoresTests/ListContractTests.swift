@@ -58,7 +58,7 @@ import Testing
         sometimes { query.text = ["pay", "PROD", "s0c7", "CC 00", "%"][random.next(5)] }
         sometimes { query.since = Sample.time(random.next(count)) }
         sometimes { query.until = Sample.time(random.next(count)) }
-        if random.next(2) == 0 { query.mostVisited = 1 + random.next(20) }
+        if random.next(2) == 0 { query.mostVisited = 3 + random.next(30) }
         return query
     }
 
@@ -74,9 +74,9 @@ import Testing
         let folder = try TemporaryFolder()
         let store = try await back.open(folder.path)
         var random = SplitMix(seed: 77)
-        let count = 150
+        let count = 100
         let jobs = try await Self.fill(store, count, &random)
-        for round in 1...400 {
+        for round in 1...150 {
             let asked = Self.query(&random, count)
             let wanted = Self.model(asked, jobs)
             let found = try await Self.allPages(asked, in: store)

@@ -26,7 +26,6 @@ final class Tickets: Sendable {
         let renew: @Sendable () throws -> Caller
     }
 
-    static let life = Duration.seconds(30)
     /// Of one owner at a time.
     static let mostOfOwner = 100
 
@@ -34,13 +33,14 @@ final class Tickets: Sendable {
 
     /// - Returns: nil when the owner has so many already.
     func issue(
-        to owner: Owner, at now: ContinuousClock.Instant = .now, _ renew: @escaping @Sendable () throws -> Caller
+        to owner: Owner, for life: Duration, at now: ContinuousClock.Instant = .now,
+        _ renew: @escaping @Sendable () throws -> Caller
     ) -> String? {
         let text = Base64.encode((0..<24).map { _ in UInt8.random(in: .min ... .max) }, .url)
         return tickets.withLock { tickets in
             tickets = tickets.filter { $0.value.expires > now }
             guard tickets.values.count(where: { $0.owner == owner }) < Self.mostOfOwner else { return nil }
-            tickets[text] = Ticket(owner: owner, expires: now.advanced(by: Self.life), renew: renew)
+            tickets[text] = Ticket(owner: owner, expires: now.advanced(by: life), renew: renew)
             return text
         }
     }
@@ -68,7 +68,9 @@ extension Gateway {
     func createTicket(_ request: Request) throws -> Response {
         let caller = try caller(of: request, for: .jobsRead)
         _ = try QueryReader(request)
-        let issued = tickets.issue(to: caller.owner) { [self] in try self.caller(of: request, for: .jobsRead) }
+        let issued = tickets.issue(to: caller.owner, for: settings.ticketLife) { [self] in
+            try self.caller(of: request, for: .jobsRead)
+        }
         guard let issued else {
             throw Problem(.quotaExceeded, "\(Tickets.mostOfOwner) tickets wait to be used.", retryAfter: 30)
         }
@@ -77,7 +79,7 @@ extension Gateway {
         json.key("ticket")
         json.string(issued)
         json.key("expires_at")
-        json.string(desk.clock.now().advanced(by: Tickets.life).rfc3339)
+        json.string(desk.clock.now().advanced(by: settings.ticketLife).rfc3339)
         json.key("links")
         json.beginObject()
         json.key("events")
