@@ -90,6 +90,8 @@ extension Gateway {
     ) async throws -> EventPage {
         let end = ContinuousClock.now.advanced(by: wish.limit ?? .zero)
         let subscription = wish.limit == nil ? nil : self.subscription(caller, to: job)
+        let place = wish.limit == nil ? nil : try permit(.waits, caller)
+        defer { place?.end() }
         let gap = try await self.gap(after: after)
         var from = gap.map { $0 - 1 } ?? after
         while true {
@@ -123,7 +125,9 @@ extension Gateway {
             // Nothing will come any more: this tells an EventSource to stop.
             return .empty(204, fields: ["Cache-Control": "no-store"])
         }
+        let place = try permit(.streams, stream.identity.caller)
         return .stream(contentType: EventStream.contentType, fields: EventStream.fields) { writer in
+            defer { place.end() }
             try await Problem.translating { try await stream.run(after: after, to: writer) }
         }
     }

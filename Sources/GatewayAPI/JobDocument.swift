@@ -128,6 +128,7 @@ enum JobDocument {
         "submitted_at", "started_at", "ended_at", "not_before", "not_after", "cancel_requested_at", "cancel_effect",
         "timeout", "priority", "correlator", "labels", "on_uncertain", "deck", "attempts", "output_count", "version",
         "outputs", "damaged", "links", "batch",
+        "request_id", "traceparent",
     ]
 
     static func bytes(

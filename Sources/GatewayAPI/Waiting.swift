@@ -86,7 +86,8 @@ extension Gateway {
     func job(_ request: Request, _ caller: Caller, waiting wish: WaitWish) async throws -> Job {
         let end = ContinuousClock.now.advanced(by: wish.limit ?? .zero)
         let found = try await job(request, caller, comingWithin: wish.limit)
-        return try await wait(for: found, wish.within(max(.zero, ContinuousClock.now.duration(to: end))))
+        return try await wait(
+            for: found, wish.within(max(.zero, ContinuousClock.now.duration(to: end))), as: caller)
     }
 
     /// The same without waiting for its end.
@@ -95,6 +96,9 @@ extension Gateway {
         guard let limit, let reference = JobReference(text, isReading: request.isReading), reference.mayComeLater else {
             return try await job(request, caller)
         }
+        if let job = try await look(up: reference, for: caller) { return job }
+        let place = try permit(.waits, caller)
+        defer { place.end() }
         let found = try await first(
             before: .now.advanced(by: limit),
             { change in change.job.map { caller.maySee($0) && reference.mayMean($0) } ?? false }

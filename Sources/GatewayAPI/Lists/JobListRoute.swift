@@ -10,7 +10,7 @@ extension Gateway {
         var list = try JobListRequest(request, caller: caller.view, now: desk.clock.now(), settings)
         guard let query = caller.narrowed(list.query) else { return list.answer(JobListPage(), self) }
         list.query = query
-        try await awaitMatch(of: query, list.wish)
+        try await awaitMatch(of: query, list.wish, caller)
         if !list.groups.isEmpty { return try await groups(list) }
         switch list.form {
         case .json, .text: return list.answer(try await page(of: list), self)
@@ -19,8 +19,10 @@ extension Gateway {
     }
 
     /// Until a job is on the list, or until the newest one there has got so far.
-    private func awaitMatch(of query: JobQuery, _ wish: WaitWish) async throws {
+    private func awaitMatch(of query: JobQuery, _ wish: WaitWish, _ caller: Caller) async throws {
         guard let limit = wish.limit else { return }
+        let place = try permit(.waits, caller)
+        defer { place.end() }
         var newest = query
         newest.order = .newestFirst
         newest.limit = 1

@@ -12,6 +12,7 @@ extension Gateway {
     /// The deck of an ended job as a new job on the same host; what the query does not say is as it was.
     func resubmit(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .jobsSubmit)
+        try admitSubmission(caller, request)
         let query = try QueryReader(
             request, names: Self.resubmitParameters.union(NotifyFields.queryNames).union(["until", "wait"]),
             repeatable: ["notify"], labels: true)
@@ -34,6 +35,7 @@ extension Gateway {
         var options = try fields.options(for: caller, settings)
         let given = Set(query.parameters.items.map(\.name))
         options.name = old.name
+        options.origin = request.origin
         if !given.contains("priority") { options.priority = old.priority }
         if !given.contains("correlator") { options.correlator = old.correlator }
         if !given.contains("timeout") { options.timeout = old.timeout }

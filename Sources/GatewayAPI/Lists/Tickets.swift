@@ -9,9 +9,9 @@ struct Identity: Sendable {
     let caller: Caller
     private let renew: @Sendable () throws -> Caller
 
-    init(_ renew: @escaping @Sendable () throws -> Caller) throws {
+    init(_ caller: Caller, _ renew: @escaping @Sendable () throws -> Caller) {
+        self.caller = caller
         self.renew = renew
-        caller = try renew()
     }
 
     func renewed() throws -> Caller { try renew() }
@@ -55,22 +55,25 @@ extension Gateway {
     /// Who wants events: by a ticket, or as everywhere.
     func identity(of request: Request) throws -> Identity {
         guard let ticket = request.query["ticket"] else {
-            return try Identity { [self] in try caller(of: request, for: .jobsRead) }
+            return Identity(try caller(of: request, for: .jobsRead), renewing(request))
         }
         guard let renew = tickets.redeem(ticket) else {
             throw Problem(
                 .invalidCredentials, "The ticket was used, or is older than 30 s; ask for a new one.",
                 fields: ["WWW-Authenticate": Problem.realm])
         }
-        return try Identity(renew)
+        return Identity(try renew(), renew)
+    }
+
+    /// To ask again who it is: no request of his own, so none is counted.
+    private func renewing(_ request: Request) -> @Sendable () throws -> Caller {
+        { [settings] in try settings.identify(request).asking(for: .jobsRead) }
     }
 
     func createTicket(_ request: Request) throws -> Response {
         let caller = try caller(of: request, for: .jobsRead)
         _ = try QueryReader(request)
-        let issued = tickets.issue(to: caller.owner, for: settings.ticketLife) { [self] in
-            try self.caller(of: request, for: .jobsRead)
-        }
+        let issued = tickets.issue(to: caller.owner, for: settings.ticketLife, renewing(request))
         guard let issued else {
             throw Problem(.quotaExceeded, "\(Tickets.mostOfOwner) tickets wait to be used.", retryAfter: 30)
         }
