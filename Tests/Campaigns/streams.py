@@ -42,6 +42,7 @@ class Stream:
 
     def events(self, octets):
         """Events that are whole within about so many octets more; then the line is cut."""
+        yield from self.take()  # what came with the head
         while octets > 0 and not self.ended:
             before = len(self.raw)
             self.more(min(octets, 16384))
