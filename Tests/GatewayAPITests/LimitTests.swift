@@ -64,8 +64,10 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
         _ = bucket.take(at: clock.now)
         clock.move(by: .seconds(-3600))
         #expect(bucket.remaining(at: clock.now) == 2)
+        _ = bucket.take(at: clock.now)
+        #expect(bucket.remaining(at: clock.now) == 1)
         clock.move(by: .seconds(20))
-        #expect(bucket.remaining(at: clock.now) == 3)
+        #expect(bucket.remaining(at: clock.now) == 2)
     }
 }
 

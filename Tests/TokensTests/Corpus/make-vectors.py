@@ -127,7 +127,7 @@ for shows, text, fault in [
     ("an empty signature", start + ".", "notAToken"),
     ("two parts", start, "notAToken"),
     ("five parts", token + ".a.b", "notAToken"),
-    ("a signature cut short", start + "." + signature[:-4], "wrongSignature"),
+    ("a signature cut short", start + "." + b64(base64.urlsafe_b64decode(signature + "==")[:-3]), "wrongSignature"),
     ("other claims under this signature", rows[1][1].rsplit(".", 1)[0].split(".")[0] + "." + start.split(".")[1] + "." + signature,
      "wrongSignature"),
     ("an ECDSA signature of zeros", spelled({"alg": "ES256", "kid": "ec-1"}, good, b64(bytes(64))), "wrongSignature"),
