@@ -44,8 +44,6 @@ package struct GatewaySettings: Sendable {
     package var door: Door?
     /// How long an ended job is kept, and its idempotency key with it; nil: until it is purged.
     package var jobLife: Duration?
-    /// `/metrics` is served to whom nobody knows.
-    package var hasOpenMetrics = false
     /// Throws when a webhook may not go to this URL; what it throws is told to the client.
     package var checkNotify: @Sendable (String) throws -> Void = { _ in }
     /// What is asked of the webhook sender.

@@ -8,7 +8,7 @@ extension Gateway {
         router.route(.get, "/livez", "getLiveness") { [self] request, _ in try await liveness(request) }
         router.route(.get, "/readyz", "getReadiness") { [self] request, _ in try await readiness(request) }
         router.route(.get, "/metrics", "getMetrics") { [self] request, _ in
-            if !settings.hasOpenMetrics { _ = try caller(of: request, for: .hostsRead) }
+            _ = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
             let type = try request.negotiate([MediaTypes.text, MediaTypes.openMetrics])
             let format: MetricsWriter.Format = type == MediaTypes.text ? .prometheus : .openMetrics
