@@ -31,7 +31,7 @@ struct Room {
 }
 
 let rooms: [Room] = [
-    Room("Wire"),
+    Room("Wire", ["CZlib"]),
     Room("Lines", ["CSystem", "COpenSSL", "Wire"]),
     Room("HTTPCore", ["CSystem", "Wire", "Lines"]),
     Room("Protocols", ["Wire"]),
@@ -89,6 +89,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CSystem"),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     ]

@@ -27,6 +27,8 @@ package struct HostProfile: Sendable {
     package let pool: StationPool
     /// Hash of what the host is shown at log-on: a new one lifts a refusal.
     package let credential: ContentHash
+    /// What is being taken from it.
+    package let growing = GrowingOutputs()
 
     package init(
         id: HostID, protocolName: String, address: String, codePage: CodePage, longestCard: Int = 80,

@@ -73,6 +73,7 @@ extension HostRunner {
         }
         var finished: [FinishedSpoolFile] = []
         var outcome = outcome
+        defer { host.growing.forget(id) }
         for file in files {
             let (taken, printed) = try await take(file, of: id, number, over: lease.station)
             finished.append(taken)
@@ -113,20 +114,29 @@ extension HostRunner {
             body: body, renderer: TextRenderer(file.carriageControl, records: form, code: page),
             reads: file.kind == .print,
             checkpointOctets: isLong ? Self.checkpointOctets : .max)
-        try await taker.catchUp()
+        let growing = GrowingOutputs.File(
+            number: file.number, kind: file.kind, step: file.step, ddName: file.ddName,
+            carriageControl: file.carriageControl, code: file.code, recordLength: file.recordLength, body: body,
+            extent: try await taker.catchUp())
+        host.growing.add(growing, of: id)
         do {
+            let outputs = host.growing
             let total = try await station.fetch(file, of: number, from: body.octets, limit: nil) { piece in
-                try await taker.append(piece)
+                outputs.grow(growing, of: id, to: try await taker.append(piece))
             }
             guard total == body.octets else {
                 throw StationError.garbage("file \(file.number) has \(total) octets by the host, \(body.octets) came")
             }
         } catch {
+            host.growing.remove(growing, of: id)
             // What came is kept for the next try; a file that lies in memory only begins anew.
             if isLong { try? await body.checkpoint() } else { await body.discard() }
             throw error
         }
         let (records, textOctets, printed) = await taker.finish()
+        var whole = GrowingOutputs.Extent()
+        (whole.octets, whole.textOctets, whole.records, whole.isWhole) = (body.octets, textOctets, records, true)
+        host.growing.grow(growing, of: id, to: whole)
         let staged = try await body.finish()
         let finished = FinishedSpoolFile(
             file: SpoolFile(
@@ -144,6 +154,7 @@ private actor SpoolTaker {
     private var renderer: TextRenderer
     private let checkpointOctets: Int
     private var sinceCheckpoint = 0
+    private var octets = 0
     private var textOctets = 0
     private var text: [UInt8] = []
     /// nil for cards, which are data.
@@ -157,17 +168,24 @@ private actor SpoolTaker {
     }
 
     /// Renders what an earlier run stored.
-    func catchUp() async throws {
+    func catchUp() async throws -> GrowingOutputs.Extent {
         var offset = 0
         while offset < body.octets {
             let piece = try await body.read(from: offset, count: DeckPreparation.pieceOctets)
-            guard !piece.isEmpty else { return }
+            guard !piece.isEmpty else { break }
             count(piece)
             offset += piece.count
         }
+        return extent
     }
 
-    func append(_ piece: [UInt8]) async throws {
+    private var extent: GrowingOutputs.Extent {
+        var extent = GrowingOutputs.Extent()
+        (extent.octets, extent.textOctets, extent.records) = (octets, textOctets, renderer.wholeRecords)
+        return extent
+    }
+
+    func append(_ piece: [UInt8]) async throws -> GrowingOutputs.Extent {
         try await body.append(piece)
         count(piece)
         sinceCheckpoint += piece.count
@@ -175,6 +193,7 @@ private actor SpoolTaker {
             sinceCheckpoint = 0
             try await body.checkpoint()
         }
+        return extent
     }
 
     func finish() -> (records: Int, textOctets: Int, printed: Outcome?) {
@@ -189,6 +208,7 @@ private actor SpoolTaker {
         text.removeAll(keepingCapacity: true)
         renderer.append(piece.span, to: &text)
         scan?.append(text)
+        octets += piece.count
         textOctets += text.count
     }
 }

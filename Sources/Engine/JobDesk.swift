@@ -32,6 +32,7 @@ package final class JobDesk: Sendable {
         self.store = store
         self.watch = watch
         self.clock = clock
+        for host in hosts { host.growing.observe { [weak watch] job in watch?.outputHasGrown(of: job) } }
     }
 
     /// Takes jobs for these hosts from now on, within these limits.

@@ -12,6 +12,8 @@ package final class JobWatch: Sendable {
         var anyEvent: [ObjectIdentifier: Waiter] = [:]
         /// Woken by commits that they choose.
         var choosing: [ObjectIdentifier: (waiter: Waiter, wants: @Sendable (Committed) -> Bool)] = [:]
+        /// Those of `jobs` that also want to know when output has grown.
+        var readers: [JobID: [ObjectIdentifier: Waiter]] = [:]
         var lastSequence: Int64 = 0
     }
 
@@ -62,6 +64,21 @@ package final class JobWatch: Sendable {
         if isThere { return }
         defer { forget(waiter, of: job) }
         await wait(waiter, for: limit)
+    }
+
+    /// As `subscribe`, and wakes also when output of the job has grown.
+    package func subscribe(toOutputOf job: JobID) -> Subscription {
+        let waiter = Waiter()
+        state.withLock { state in
+            state.jobs[job, default: [:]][ObjectIdentifier(waiter)] = waiter
+            state.readers[job, default: [:]][ObjectIdentifier(waiter)] = waiter
+        }
+        return Subscription(waiter: waiter, job: job, watch: self)
+    }
+
+    func outputHasGrown(of job: JobID) {
+        let woken = state.withLock { state in state.readers[job].map { Array($0.values) } ?? [] }
+        for waiter in woken { waiter.wake() }
     }
 
     /// Registers for as long as what is returned lives: no event is missed between two looks at the store.
@@ -133,6 +150,8 @@ package final class JobWatch: Sendable {
             }
             state.jobs[job]?[ObjectIdentifier(waiter)] = nil
             if state.jobs[job]?.isEmpty == true { state.jobs[job] = nil }
+            state.readers[job]?[ObjectIdentifier(waiter)] = nil
+            if state.readers[job]?.isEmpty == true { state.readers[job] = nil }
         }
     }
 

@@ -14,7 +14,7 @@ extension Gateway {
         let choice: DeckChoice = try query.choice("as") ?? .sent
         let job = try await job(request, caller)
         let type = job.deck.form == .text ? MediaTypes.utf8Text : MediaTypes.octets
-        var fields: Fields = ["Cache-Control": "no-cache"]
+        var fields: Fields = ["Cache-Control": "no-cache", "Vary": "Accept-Encoding, Authorization"]
         fields.add(OutputFields.sandbox)
         let body: any BodyReader
         if choice == .submitted, let deck = try await desk.store.submittedDeck(of: job.id) {
@@ -28,9 +28,9 @@ extension Gateway {
             body = try await desk.store.deck(of: job.id)
         }
         let source = OutputSource(
-            parts: [.init(prefix: [], length: body.octets, body: body, renderer: nil)],
-            tag: "\"\(body.hash.hex)-deck\"", contentType: type, digest: body.hash)
-        return try source.answer(request, fields: fields, settings)
+            parts: [.init(prefix: [], length: body.octets, slice: OutputSlice(OutputFile(deck: body)), renderer: nil)],
+            tag: EntityTag("\(body.hash.hex)-deck"), contentType: type, digest: body.hash)
+        return try await source.answer(request, fields: fields, settings)
     }
 
     // MARK: the dry run

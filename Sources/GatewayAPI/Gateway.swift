@@ -68,6 +68,7 @@ package final class Gateway: Sendable {
         addBatchRoutes(to: &router)
         addResolveRoutes(to: &router)
         addOutputRoutes(to: &router)
+        addSearchRoutes(to: &router)
         addEventRoutes(to: &router)
         addHostRoutes(to: &router)
         addUnclaimedRoutes(to: &router)

@@ -19,6 +19,11 @@ package struct GatewaySettings: Sendable {
     package var mostHeldDeckOctets = 1024 * 1024
     /// Octets read, rendered and written in one step of an output.
     package var outputPieceOctets = 128 * 1024
+    /// A followed output that does not grow is let go after this; the client comes back with `from`.
+    package var followIdle = Duration.seconds(600)
+    /// Bounds of one search: octets that are read, and jobs that are looked at.
+    package var mostSearchedOctets = 256 * 1024 * 1024
+    package var mostSearchedJobs = 10_000
     /// `Retry-After` of an answer that could not wait for the job's end.
     package var retryAfterSeconds = 2
     /// How often each owner may ask, and who runs the gateway.

@@ -219,8 +219,10 @@ enum JobDocument {
         json.int(file.records)
         json.key("octets")
         json.int(file.octets)
-        json.key("text_octets")
-        json.int(file.textOctets)
+        if file.textOctets >= 0 {
+            json.key("text_octets")
+            json.int(file.textOctets)
+        }
         json.key("sha256")
         json.string(file.hash.hex)
         json.key("cc")
@@ -235,6 +237,41 @@ enum JobDocument {
         json.beginObject()
         json.key("self")
         json.string("/v1/jobs/\(file.job)/outputs/\(file.number)")
+        json.endObject()
+        json.endObject()
+    }
+
+    /// An output that is still being taken from its host.
+    static func write(growing file: OutputFile, of job: Job, to json: inout JSONWriter) {
+        json.beginObject()
+        json.key("number")
+        json.int(file.number)
+        json.key("kind")
+        json.string(file.kind.rawValue)
+        if let step = file.step {
+            json.key("step")
+            json.string(step)
+        }
+        if let ddName = file.ddName {
+            json.key("dd")
+            json.string(ddName)
+        }
+        json.key("growing")
+        json.bool(true)
+        json.key("records")
+        json.int(file.records)
+        json.key("octets")
+        json.int(file.octets)
+        json.key("text_octets")
+        json.int(file.textOctets)
+        json.key("cc")
+        json.string(file.control.rawValue)
+        json.key("code")
+        json.string(file.code)
+        json.key("links")
+        json.beginObject()
+        json.key("self")
+        json.string("/v1/jobs/\(job.id)/outputs/\(file.number)")
         json.endObject()
         json.endObject()
     }

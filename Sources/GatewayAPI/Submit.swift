@@ -145,13 +145,13 @@ extension Gateway {
         fields.add("Job-State", job.state.rawValue)
         if let outcome = job.outcome { fields.add("Job-Outcome", JobDocument.outcomeField(outcome)) }
         let source = wish.limit != nil && job.state.isFinal ? try await printOut(of: job, .text) : nil
-        guard let source, source.length > 0 else {
+        guard let source, let length = source.length, length > 0 else {
             return Response(
                 status: 201, contentType: MediaTypes.utf8Text, fields: fields,
                 body: .bytes(Array(JobDocument.line(job).utf8)))
         }
         fields.add(OutputFields.sandbox)
-        return source.response(status: 201, range: 0..<source.length, fields: fields, settings)
+        return source.response(status: 201, range: 0..<length, fields: fields, settings)
     }
 }
 

@@ -89,29 +89,15 @@ extension Gateway {
     private func getUnclaimedBody(_ request: Request) async throws -> Response {
         _ = try `operator`(request)
         let query = try QueryReader(request, names: ["format"])
-        let rendering: Rendering
-        if let chosen: Rendering = try query.choice("format") {
-            rendering = chosen
-        } else {
-            let type = try request.negotiate([MediaTypes.text, MediaTypes.octets])
-            rendering = type == MediaTypes.text ? .text : .raw
-        }
+        let rendering = try Rendering(request, query, among: [.text, .raw])
         let stream = try await unclaimed(request)
         guard let body = try await desk.store.unclaimedBody(stream.number) else { throw noSuchOutput(request) }
         let page = desk.host(stream.host)?.codePage ?? .cp037
-        let renderer = stream.file(1, of: JobID(bits: 0)).renderer(hostPage: page)
-        let source = OutputSource(
-            parts: [
-                .init(
-                    prefix: [], length: rendering == .text ? stream.textOctets : stream.octets, body: body,
-                    renderer: rendering == .text ? renderer : nil)
-            ],
-            tag: "\"\(stream.hash.hex)-\(rendering.rawValue)\"",
-            contentType: rendering == .text ? MediaTypes.utf8Text : MediaTypes.octets,
-            digest: rendering == .raw ? stream.hash : nil)
+        let file = OutputFile(stream.file(1, of: JobID(bits: 0)), hostPage: page, body: body)
+        let source = try await source([file], rendering)
         var fields = OutputFields.stored
         fields.add(OutputFields.sandbox)
-        return try source.answer(request, fields: fields, settings)
+        return try await source.answer(request, fields: fields, settings)
     }
 
     private func claim(_ request: Request) async throws -> Response {
@@ -160,8 +146,10 @@ extension Gateway {
         json.int(stream.records)
         json.key("octets")
         json.int(stream.octets)
-        json.key("text_octets")
-        json.int(stream.textOctets)
+        if stream.textOctets >= 0 {
+            json.key("text_octets")
+            json.int(stream.textOctets)
+        }
         json.key("sha256")
         json.string(stream.hash.hex)
         json.key("links")

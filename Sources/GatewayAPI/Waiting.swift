@@ -222,6 +222,9 @@ enum MediaTypes {
     static let events = "text/event-stream"
     static let csv = "text/csv"
     static let utf8CSV = "text/csv; charset=utf-8; header=present"
+    static let records = "application/vnd.rje.records+json"
+    static let pdf = "application/pdf"
+    static let zip = "application/zip"
     static let html = "text/html"
     static let utf8HTML = "text/html; charset=utf-8"
 }

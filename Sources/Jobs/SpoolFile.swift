@@ -29,7 +29,7 @@ package struct SpoolFile: Equatable, Sendable {
     package var records: Int
     /// As the host sent them.
     package var octets: Int
-    /// Length of the rendering as `text/plain`: UTF-8, carriage control applied.
+    /// Length of the rendering as `text/plain`: UTF-8, carriage control applied; negative: to be counted.
     package var textOctets: Int
     package var hash: ContentHash
     package var condition: Condition

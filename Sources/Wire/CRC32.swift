@@ -1,13 +1,22 @@
-/// The sum of IEEE 802.3.
-package enum CRC32 {
-    private static let table: [UInt32] = (0..<256).map { index in
-        (0..<8).reduce(UInt32(index)) { sum, _ in sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
+import CZlib
+
+/// The sum of IEEE 802.3, as in ZIP.
+package struct CRC32: Equatable, Sendable {
+    package private(set) var value: UInt32 = 0
+
+    package init() {}
+
+    package mutating func update(_ octets: [UInt8]) { update(octets[...]) }
+
+    package mutating func update(_ octets: ArraySlice<UInt8>) {
+        octets.withUnsafeBufferPointer {
+            value = UInt32(truncatingIfNeeded: crc32_z(UInt(value), $0.baseAddress, $0.count))
+        }
     }
 
     package static func of(_ octets: ArraySlice<UInt8>) -> UInt32 {
-        let table = table
-        var sum: UInt32 = 0xFFFF_FFFF
-        for octet in octets { sum = sum >> 8 ^ table[Int((sum ^ UInt32(octet)) & 0xFF)] }
-        return ~sum
+        var sum = CRC32()
+        sum.update(octets)
+        return sum.value
     }
 }

@@ -89,6 +89,9 @@ package enum CodePage: String, CaseIterable, Sendable {
         return String(decoding: output, as: UTF8.self)
     }
 
+    /// The Latin-1 of each octet; for ASCII those from 0x80 stand for themselves.
+    package var latin1Table: [UInt8] { toLatin1 }
+
     private var toLatin1: [UInt8] {
         switch self {
         case .ascii: CodePageTables.identity

@@ -76,6 +76,8 @@ def before_call(context, case, kwargs):
             query.pop(name, None)
         if "fields" in query:
             query["fields"] = "id,state"
+    if is_valid(case) and operation in ("getOutput", "getPrintOut", "searchOutputs"):
+        fitting_parts(query)
     if not is_valid(case) or not (operation in ("resubmitJob", "validateDeck") or operation.startswith("submitJob")):
         return
     for name in list(query):
@@ -97,6 +99,27 @@ def before_call(context, case, kwargs):
         case.body, case.media_type = DECK, "text/plain"
     if operation == "submitJobWithKey":
         case.path_parameters["id"] = f"key-{next(keys)}"  # a key for two requests is refused
+
+
+def fitting_parts(query):
+    """A part of an output is chosen in one way, and not every form has each."""
+    query.pop("from", None)
+    if "grep" in query:
+        query["grep"] = "JOB"
+        kept = [name for name in query if name not in ("lines", "records")]
+        if query.get("format") not in ("text", "ndjson"):
+            query.pop("format", None)
+    else:
+        kept = [name for name in query if name not in ("regex", "ignore_case", "context", "max", "cursor")]
+        if "lines" in query or query.get("format") == "zip":
+            kept = [name for name in kept if name != "records"]
+        if "lines" in query:
+            query["lines"] = "-5"
+            query["format"] = "text"
+        if "records" in query:
+            query["records"] = "1-"
+    for name in [name for name in query if name not in kept and name != "format"]:
+        query.pop(name)
 
 
 keys = itertools.count()

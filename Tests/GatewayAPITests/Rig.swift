@@ -137,13 +137,15 @@ struct PrintFile: Sendable {
     static let hello = PrintFile(octets: Array("1PAGE ONE\n HELLO\n0WORLD\n1PAGE TWO\n".utf8))
     static let log = PrintFile(octets: Array("1JOB LOG\n IEF403I STARTED\n".utf8), ddName: "JESMSGLG")
 
-    var text: [UInt8] {
+    var text: [UInt8] { printed.text }
+
+    private var printed: (text: [UInt8], records: Int) {
         let page = CodePage(named: code) ?? .cp037
         var renderer = TextRenderer(carriageControl, records: .text(page), code: page)
         var text: [UInt8] = []
         renderer.append(octets.span, to: &text)
         renderer.finish(to: &text)
-        return text
+        return (text, renderer.records)
     }
 
     func stage(in store: any JobStore, job: JobID, number: Int) async throws -> FinishedSpoolFile {
@@ -154,7 +156,7 @@ struct PrintFile: Sendable {
             file: SpoolFile(
                 job: job, number: number, kind: kind, step: "STEP1", ddName: ddName, sysoutClass: "A",
                 carriageControl: carriageControl, code: code, recordLength: 133,
-                records: octets.count { $0 == 0x0A }, octets: octets.count, textOctets: text.count, hash: body.hash),
+                records: printed.records, octets: octets.count, textOctets: text.count, hash: body.hash),
             body: body)
     }
 }

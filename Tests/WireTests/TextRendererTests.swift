@@ -16,7 +16,10 @@ struct TextRendererTests {
 
     @Test(
         arguments: [
-            ("", ""), (" A\n B\n", "A\nB\n"), (" A\n0B\n-C\n", "A\n\nB\n\n\nC\n"), (" A\n+__\n B", "A\r__\nB\n"),
+            ("", ""), (" A\n B\n", "A\nB\n"), (" A\n0B\n-C\n", "A\n\nB\n\n\nC\n"), (" A\n+__\n B", "A\nB\n"),
+            (" A B\n+___\n+A\n B", "A B\nB\n"),
+            (" ___\n+X\n", "X\n"), (" NAME:\n+      ___\n", "NAME: ___\n"), (" A_B\n+A_B\n+___\n", "A_B\n"),
+            (" AB\n+CDE\n", "ABE\n"), (" A\n+\n", "A\n"),
             ("1A\n1B\n C\n1D\n", "A\n\u{0C}B\nC\n\u{0C}D\n"), ("1\n A\n", "\nA\n"), ("0A\n", "\nA\n"), ("+A\n", "A\n"),
             (" \n \n", "\n\n"), ("\n A\n", "\nA\n"), (" A\n1\n+B\n", "A\n\u{0C}B\n"), ("2A\n?B\n", "A\nB\n"),
             (" A\r\n B\r\n", "A\nB\n"), (" A\rB\n", "A\rB\n"), (" A\r", "A\r\n"), ("1A\n1\n", "A\n\u{0C}\n"),
@@ -29,11 +32,11 @@ struct TextRendererTests {
         arguments: [
             ([0x09, 0x41, 0x0A, 0x09, 0x42, 0x0A], "A\nB\n"),
             ([0x11, 0x41, 0x0A, 0x19, 0x42, 0x0A, 0x09, 0x43, 0x0A], "A\n\nB\n\n\nC\n"),
-            ([0x01, 0x41, 0x0A, 0x09, 0x5F, 0x0A], "A\r_\n"),
+            ([0x01, 0x41, 0x0A, 0x09, 0x5F, 0x0A], "A\n"),
             ([0x8B, 0x0A, 0x09, 0x41, 0x0A, 0x8B, 0x0A, 0x09, 0x42, 0x0A], "A\n\u{0C}B\n"),
             ([0x89, 0x41, 0x0A, 0x89, 0x42, 0x0A], "A\n\u{0C}B\n"),
             ([0x0B, 0x0A, 0x13, 0x0A, 0x1B, 0x0A, 0x09, 0x41, 0x0A], "\n\n\n\n\n\nA\n"),
-            ([0x0B, 0x41, 0x0A, 0x09, 0x5F, 0x0A], "\nA\r_\n"),
+            ([0x0B, 0x41, 0x0A, 0x09, 0x5F, 0x0A], "\nA\n"),
             ([0x03, 0x0A, 0x91, 0x41, 0x0A, 0xE3, 0x0A, 0x09, 0x42], "A\n\nB\n"), ([0x0A, 0x40, 0x41], "\nA\n"),
         ] as [([UInt8], String)], pieceLengths)
     func `machine codes move it after the line, or at once`(_ row: ([UInt8], String), _ length: Int) {

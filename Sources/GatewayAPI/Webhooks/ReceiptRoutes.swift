@@ -51,7 +51,7 @@ extension Gateway {
     }
 
     /// The event of the job's end, to the octet as webhooks carry it, signed by the gateway's own key.
-    private func receipt(of job: Job) async throws -> Response {
+    func receipt(of job: Job) async throws -> Response {
         guard job.state.isFinal else {
             throw Problem(
                 .stateConflict, "The job is \(job.state.rawValue); there is a receipt when it has ended.",

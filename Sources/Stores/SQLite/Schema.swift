@@ -19,6 +19,7 @@ enum Schema {
         migrator.registerMigration("endpoint-tls") { try $0.execute(sql: endpointTLS) }
         migrator.registerMigration("answers") { try $0.execute(sql: answers) }
         migrator.registerMigration("lists") { try $0.execute(sql: lists) }
+        migrator.registerMigration("overprint") { try $0.execute(sql: overprint) }
         return migrator
     }()
 

@@ -75,16 +75,21 @@ final class SpoolWriter: BodyWriter {
     }
 
     func read(from offset: Int, count: Int) async throws(StoreError) -> [UInt8] {
-        let inMemory = state.withLock { state -> [UInt8]? in
-            guard state.file == nil else { return nil }
-            return Array(state.pending.dropFirst(max(0, offset)).prefix(max(0, count)))
+        // Somebody may read while the file is taken: whoever asks is not to wait for the disk on his own thread.
+        let inMemory = state.withLockIfAvailable { state in
+            state.file == nil ? Self.part(of: state.pending, offset, count) : nil
         }
-        if let inMemory { return inMemory }
+        if let inMemory = inMemory.flatMap({ $0 }) { return inMemory }
         return try await perform { state in
+            if state.file == nil { return Self.part(of: state.pending, offset, count) }
             try self.flush(&state)
             guard let file = state.file, offset >= 0, offset < state.written, count > 0 else { return [] }
             return try file.read(at: offset, count: min(count, state.written - offset))
         }
+    }
+
+    private static func part(of octets: [UInt8], _ offset: Int, _ count: Int) -> [UInt8] {
+        Array(octets.dropFirst(max(0, offset)).prefix(max(0, count)))
     }
 
     func finish() async throws(StoreError) -> StagedBody {
