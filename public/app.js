@@ -68,8 +68,58 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+// --- the key --------------------------------------------------------------------------------------------------
+
+// It lies in the session of this tab alone, and goes out in the field Authorization alone.
+const storedKey = () => sessionStorage.getItem("port77-key");
+let question = null;
+
+// One question at a time, whoever needs the key; false when there is no answer.
+function askForKey(words) {
+  question ??= new Promise((answered) => {
+    const field = element("input", { type: "password", autocomplete: "off", spellcheck: false, required: true, size: 50 });
+    const box = element("dialog", { class: "card" }, element("form", { method: "dialog" },
+      element("p", {}, words),
+      element("label", { class: "field" }, "Key ", field),
+      element("p", { class: "row end" }, element("button", { class: "primary", value: "use" }, "Use it"))));
+    box.addEventListener("close", () => {
+      if (box.returnValue === "use") sessionStorage.setItem("port77-key", field.value.trim());
+      box.remove();
+      answered(box.returnValue === "use");
+    });
+    document.body.append(box);
+    box.showModal();
+  }).then((isGiven) => {
+    if (isGiven) question = null;  // who does not want to say is not asked again
+    return isGiven;
+  });
+  return question;
+}
+
+async function fetchWithKey(target, options) {
+  for (;;) {
+    const key = storedKey();
+    const headers = key ? { ...options.headers, Authorization: `Bearer ${key}` } : options.headers;
+    const answer = await fetch(target, { ...options, headers });
+    if (answer.status !== 401) return answer;
+    if (storedKey() !== key) continue;  // it was given meanwhile
+    const words = key ? "This key is not valid here, or not any more." : "This gateway wants to know who asks.";
+    if (!await askForKey(words)) return answer;
+  }
+}
+
+// A link cannot send a key: what it leads to is fetched, then saved.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[download]");
+  if (!link || !storedKey() || link.href.startsWith("blob:")) return;
+  event.preventDefault();
+  const url = URL.createObjectURL(await (await ask(link.href)).blob());
+  element("a", { href: url, download: new URL(link.href).pathname.split("/").slice(-3).join("-") }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+});
+
 async function ask(target, options = {}) {
-  const answer = await fetch(target, options);
+  const answer = await fetchWithKey(target, options);
   if (answer.ok) return answer;
   let problem = { title: `Status ${answer.status}`, detail: "" };
   try { problem = await answer.json(); } catch { /* no document: the status is all there is */ }
