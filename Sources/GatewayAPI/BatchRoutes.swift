@@ -22,6 +22,9 @@ extension Gateway {
         guard let id = BatchID(text), let batch = try await desk.store.batch(id), caller.maySee(batch) else {
             throw Problem(.notFound, "There is no batch \"\(text.prefix(160))\".")
         }
+        if !caller.labels.isEmpty, !(try await desk.store.jobs(of: id)).allSatisfy(caller.maySee) {
+            throw Problem(.notFound, "There is no batch \"\(text.prefix(160))\".")
+        }
         return try await answer(batch, status: 200, [:], request, wish, type)
     }
 

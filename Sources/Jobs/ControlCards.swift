@@ -50,17 +50,26 @@ package struct ControlCards: Equatable, Sendable {
     /// - Parameters:
     ///   - card: in ASCII or UTF-8.
     ///   - isContinued: the statement before goes on in this card.
-    package func finding(in card: some Collection<UInt8>, at place: Place, isContinued: Bool = false) -> Finding? {
-        guard let first = card.first, !beginnings.isEmpty || Self.firsts.contains(first) else { return nil }
-        let text = Self.folded(card)
-        if let own = beginnings.first(where: { text.starts(with: $0.utf8) }) {
-            return Finding(family: nil, card: own, reason: "the host's list of control cards names it")
+    package func finding(in card: [UInt8], at place: Place, isContinued: Bool = false) -> Finding? {
+        if !beginnings.isEmpty {
+            let text = Self.folded(card)
+            if let own = beginnings.first(where: { text.starts(with: $0.utf8) }) {
+                return Finding(family: nil, card: own, reason: "the host's list of control cards names it")
+            }
         }
+        // Most cards of a deck are told by their first octets.
+        guard let first = card.first, Self.firsts.contains(first) || place == .front && Self.frontFirsts.contains(first)
+        else { return nil }
+        if card.starts(with: [0x2F, 0x2F]), card.count > 2, card[2] != 0x2A {
+            guard place == .statement, !isContinued, let command = Self.operatorCommand(card) else { return nil }
+            return Finding(family: .command, card: command, reason: "MVS runs it as an operator command")
+        }
+        if card.starts(with: [0x2F, 0x2F]), card.count < 4 || !Self.commentFirsts.contains(card[3]) { return nil }
+        let text = Self.folded(card)
         for rule in Self.rules where rule.applies(at: place) && rule.matches(text) {
             return Finding(family: rule.family, card: rule.text, reason: rule.reason)
         }
-        guard place == .statement, !isContinued, let command = Self.operatorCommand(text) else { return nil }
-        return Finding(family: .command, card: command, reason: "MVS runs it as an operator command")
+        return nil
     }
 
     // MARK: the table
@@ -136,15 +145,18 @@ package struct ControlCards: Equatable, Sendable {
     ]
 
     /// What the cards of the table begin with: all other cards are passed at once.
-    private static let firsts = Set("/$.*NnIi".utf8)
+    private static let firsts = Set("/$.*".utf8)
+    private static let frontFirsts = Set("NnIi".utf8)
+    /// Behind `//*`.
+    private static let commentFirsts = Set("*MmRrNn".utf8)
 
-    private static func folded(_ card: some Collection<UInt8>) -> [UInt8] {
+    private static func folded(_ card: [UInt8]) -> [UInt8] {
         card.prefix(72).map { (0x61...0x7A).contains($0) ? $0 - 0x20 : $0 }
     }
 
     /// Commands that MVS takes from `// COMMAND operands` in a deck; SET is not among them, because JCL has a statement of that name.
     private static let commands: Set<String> = [
-        "A", "ACTIVATE", "C", "CANCEL", "CF", "CH", "CHNGDUMP", "COMMAND", "CONFIG", "CONTROL", "D", "DD", "DEVSERV",
+        "A", "ACTIVATE", "C", "CANCEL", "CF", "CH", "CHNGDUMP", "COMMAND", "CONFIG", "CONTROL", "D", "DEVSERV",
         "DISPLAY",
         "DS", "DUMP", "E", "F", "FORCE", "HALT", "I", "K", "L", "LIBRARY", "LOG", "LOGOFF", "LOGON", "M", "MODE",
         "MODIFY", "MN",
@@ -155,18 +167,20 @@ package struct ControlCards: Equatable, Sendable {
         "STOPMN", "SWAP", "SWITCH", "T", "TRACE", "U", "UNLOAD", "V", "VARY", "W", "WRITELOG", "Z",
     ]
 
-    /// - Parameter card: in capitals.
+    /// - Parameter card: `//` and no comment.
     private static func operatorCommand(_ card: [UInt8]) -> String? {
-        guard card.count > 3, card[0] == 0x2F, card[1] == 0x2F, card[2] != 0x2A else { return nil }
-        let fields = card.prefix(71).dropFirst(2).split(separator: 0x20, maxSplits: 2, omittingEmptySubsequences: true)
         let isNamed = card[2] != 0x20
-        guard let word = fields.dropFirst(isNamed ? 1 : 0).first.map({ String(decoding: $0, as: UTF8.self) }) else {
-            return nil
+        // A named statement is JCL, of which COMMAND alone is one; without a name it may be an operator's.
+        let operation = card[2..<min(card.count, 71)].drop { isNamed && $0 != 0x20 }.drop { $0 == 0x20 }.prefix {
+            $0 != 0x20
         }
-        // A named statement is JCL, of which COMMAND alone is one; without a name DD goes on with a concatenation.
+        guard (1...longestCommand).contains(operation.count) else { return nil }
+        let word = String(decoding: operation, as: UTF8.self).uppercased()
         if isNamed { return word == "COMMAND" ? "// COMMAND" : nil }
-        return word != "DD" && commands.contains(word) ? "// \(word)" : nil
+        return commands.contains(word) ? "// \(word)" : nil
     }
+
+    private static let longestCommand = 8
 }
 
 /// Whether a JCL statement goes on in the next card.
