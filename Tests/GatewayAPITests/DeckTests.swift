@@ -167,6 +167,43 @@ struct DeckTests {
                 == "//A     JOB\n//S EXEC PGM=X\n//I DD *\n" + String(repeating: "D", count: 80) + "\nD\n")
     }
 
+    @Test(arguments: [
+        "//A JOB (${ACCT})\r\n//S EXEC PGM=X\r\n//I DD *\r\n\tD\r\n//B JOB\n//S EXEC PGM=Y",
+        "//S EXEC PGM=X\n${ACCT}\n\n", "\n\n//A JOB\n", "//A JOB\n//I DD DATA,DLM=$$\n//B JOB\n$$\n//C JOB\n",
+        "//A JOB ${NOPE}\nX\u{7F}\n//B JOB\n/*SIGNON\n",
+        "//A JOB\n" + String(repeating: "x", count: 40_000) + "\n//B JOB\n",
+    ])
+    func `a deck is the same however its octets come`(_ deck: String) async throws {
+        let rig = try Rig(decks: Self.customs)
+        let host = try rig.desk.host(named: "demo")
+        for splits in [false, true] {
+            for symbols in [[:], ["ACCT": "1"]] {
+                var options = DeckOptions()
+                options.splits = splits
+                options.symbols = symbols
+                options.expandsTabs = splits
+                var seen: [String] = []
+                for size in [deck.utf8.count, 1, 7] {
+                    let intake = try rig.desk.intake(for: host, options: options)
+                    var rest = Array(deck.utf8)[...]
+                    while !rest.isEmpty {
+                        try await intake.append(Array(rest.prefix(size)))
+                        rest = rest.dropFirst(size)
+                    }
+                    do {
+                        let taken = try await intake.finishAll()
+                        seen.append(
+                            "\(taken.map { [$0.body.hash.hex, $0.original?.hash.hex ?? "-", "\($0.firstLine) \($0.warnings)"] })"
+                        )
+                    } catch {
+                        seen.append("\(error)")
+                    }
+                }
+                #expect(Set(seen).count == 1, "\(seen)")
+            }
+        }
+    }
+
     // MARK: the dry run
 
     @Test func `a dry run finds what a submission would, and stores nothing`() async throws {
