@@ -37,9 +37,9 @@ package struct JobCardReader: Equatable, Sendable {
     var needsDelimiter: Bool { inStream.map { $0 != .star } ?? false }
 
     /// Classifies the next card.
-    /// - Parameter card: one record without its end, in ASCII or UTF-8.
+    /// - Parameter card: one record without its end, in ASCII or UTF-8. A tab counts as a blank: what the card says is clear all the same.
     package mutating func read(_ card: some Collection<UInt8>) -> Card {
-        let text = Array(card.prefix(71))
+        let text = card.prefix(71).map { $0 == 0x09 ? 0x20 : $0 }
         switch inStream {
         case .star where text.starts(with: [0x2F, 0x2F]) || text.starts(with: [0x2F, 0x2A]):
             inStream = nil

@@ -35,6 +35,13 @@ struct BatchTests {
         #expect(try await rig.get("/v1/jobs?label.env=test").json["items"]?.elements?.count == 3)
     }
 
+    @Test func `a job card with a tab begins a job as well`() async throws {
+        let rig = try Rig()
+        let answer = try await rig.post(
+            "/v1/jobs?split=true&tabs=expand", "//A\tJOB\n//S EXEC PGM=X\n//B\tJOB\n//S EXEC PGM=X\n")
+        #expect(answer.json["size"]?.int == 2, "\(answer.text)")
+    }
+
     @Test func `the states of a batch are counted, and it can be waited for`() async throws {
         let rig = try Rig()
         let answer = try await rig.post("/v1/jobs?split=true", Self.deck)

@@ -76,6 +76,10 @@ import Testing
         Row("a deck with its own job card", ["//A JOB", "//S EXEC PGM=X"]) {
             $0.template = ["//HELLO JOB"]
         },
+        Row("a deck with its own job card, with tabs", ["//A\tJOB"], cards: ["//A     JOB"]) {
+            $0.template = ["//HELLO JOB"]
+            $0.expandsTabs = true
+        },
         Row("a template that is demanded", ["//A JOB"], cards: ["//HELLO JOB", "//A JOB"]) {
             $0.template = ["//HELLO JOB"]
             $0.isTemplateDemanded = true
