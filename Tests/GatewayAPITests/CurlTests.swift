@@ -66,7 +66,7 @@ struct CurlTests {
     @Test func `one curl waits for the print-out`() async throws {
         let (rig, file) = (rig, file)
         async let waiting = rig.curl(
-            "-T", file, "-H", "Prefer: wait=10", "-H", "Accept: text/plain", "\(rig.base)/v1/jobs?host=demo")
+            "-T", file, "-H", "Prefer: wait=100", "-H", "Accept: text/plain", "\(rig.base)/v1/jobs?host=demo")
         let id = try await firstJob()
         try await rig.run(id)
         let answer = try await waiting
@@ -75,11 +75,11 @@ struct CurlTests {
         #expect(answer["Job-Id"] == "\(id)")
         #expect(answer["Job-State"] == "completed")
         #expect(answer["Job-Outcome"] == "rc=0004")
-        #expect(answer["Preference-Applied"] == "wait=10")
+        #expect(answer["Preference-Applied"] == "wait=100")
     }
 
     private func firstJob() async throws -> JobID {
-        await rig.desk.watch.event(after: 0, of: nil, within: .seconds(10))
+        await rig.desk.watch.event(after: 0, of: nil, within: .seconds(120))
         return try #require(try await rig.store.jobs(.all).first?.id)
     }
 }
