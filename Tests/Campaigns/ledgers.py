@@ -81,6 +81,7 @@ class Ledgers:
         """Judges the jobs of `documents`. `numbers`: of the decks this host has been given (all, if left out). Of one job in
         `fetched` deck and print-out are read back octet by octet, of the others their hashes are compared."""
         runs, ended, serials = read_host(ground)
+        client.close()  # reading may have taken longer than an idle connection lives
         self.faults.sort()
         for number, document in documents.items():
             deck, identifier = self.attempted[number], self.acknowledged[number]

@@ -26,7 +26,7 @@ class Stream:
         elif last is not None:
             target += f"{'&' if '?' in target else '?'}after={last}"
         self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
-        self.raw, self.text, self.ended, self.cut = b"", "", False, False
+        self.raw, self.text, self.left, self.ended = b"", b"", 0, False
         while b"\r\n\r\n" not in self.raw and not self.ended:
             self.more(65536)
         head, _, self.raw = self.raw.partition(b"\r\n\r\n")
@@ -51,18 +51,20 @@ class Stream:
         yield from self.take()
 
     def take(self):
-        while b"\r\n" in self.raw:
-            size, _, rest = self.raw.partition(b"\r\n")
-            count = int(size, 16)
-            if len(rest) < count + 2:
-                return
-            self.raw = rest[count + 2:]
-            if count == 0:
-                self.ended = True
-            self.text += rest[:count].decode()
-            while "\n\n" in self.text:
-                block, _, self.text = self.text.partition("\n\n")
-                event = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line and line[0] != ":")
+        while self.raw:
+            if self.left == 0:  # before a chunk's size
+                if b"\r\n" not in self.raw:
+                    return
+                size, _, self.raw = self.raw.partition(b"\r\n")
+                self.left = int(size, 16) + 2
+                self.ended = self.ended or self.left == 2
+            piece = self.raw[:self.left]
+            self.raw, self.left = self.raw[len(piece):], self.left - len(piece)
+            # A chunk that is not whole has events all the same; what ends it is no text.
+            self.text += piece[:max(0, len(piece) + self.left - 2)]
+            while b"\n\n" in self.text:
+                block, _, self.text = self.text.partition(b"\n\n")
+                event = dict(line.split(": ", 1) for line in block.decode().split("\n") if ": " in line and line[0] != ":")
                 if "event" in event:
                     yield event
 

@@ -89,6 +89,6 @@ extension Gateway {
         json.string("/v1/events?ticket=\(issued)")
         json.endObject()
         json.endObject()
-        return .json(json.bytes, status: 201, fields: ["Cache-Control": "no-store"])
+        return .json(json.bytes, fields: ["Cache-Control": "no-store"])
     }
 }
