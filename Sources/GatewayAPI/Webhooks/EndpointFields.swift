@@ -145,13 +145,15 @@ struct EndpointFields {
                 }
                 settings.labels = labels.compactMap { label in
                     guard let value = label.value.string, (1...64).contains(label.name.utf8.count),
-                        label.name.utf8.allSatisfy(isTokenOctet), (1...256).contains(value.utf8.count)
+                        label.name.utf8.allSatisfy(isTokenOctet), (1...256).contains(value.utf8.count),
+                        SubmitFields.isPlain(value)
                     else { return nil }
                     return Job.Label(key: label.name, value: value)
                 }.sorted { $0.key < $1.key }
                 if settings.labels.count < labels.count {
                     fault(
-                        "filter/labels", "a name is 1 to 64 of A-Z a-z 0-9 . _ -, a value a string of 1 to 256 octets.")
+                        "filter/labels",
+                        "a name is 1 to 64 of A-Z a-z 0-9 . _ -, a value 1 to 256 octets without control characters.")
                 }
             default: fault("filter/\(member.name.prefix(64))", "there is no such member.")
             }
