@@ -39,14 +39,21 @@ enum Queries {
         SELECT a.number, a.host, a.session, a.opened_at, a.phase, a.evidence
         FROM jobs j CROSS JOIN attempts a ON a.job = j.row WHERE j.id = ? ORDER BY a.number
         """
+    /// The last column says that the row is that of the job: an index with a flipped bit leads to a row of another. It is read by
+    /// the number of the row, since SQLite takes what an index holds from the index.
     static let deck = """
-        SELECT d.hash, d.octets, d.body, d.condition FROM jobs j CROSS JOIN decks d ON d.job = j.row WHERE j.id = ?
+        SELECT hash, octets, body, condition, (SELECT id FROM jobs WHERE row = decks.job) = ?1
+        FROM decks WHERE job = (SELECT row FROM jobs WHERE id = ?1)
         """
     static let spoolFiles = """
         SELECT \(SpoolFile.columns) FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) ORDER BY number
         """
+    /// The last column as in `deck`.
     static let spoolBody = """
-        SELECT hash, octets, body, condition FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?
+        SELECT hash, octets, body, condition,
+            number = ?2 AND (SELECT id FROM jobs WHERE row = spool_files.job) = ?1
+        FROM spool_files
+        WHERE row = (SELECT row FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?1) AND number = ?2)
         """
     static let spoolPart = """
         SELECT octets FROM spool_parts WHERE job = (SELECT row FROM jobs WHERE id = ?) AND number = ?

@@ -54,7 +54,12 @@ extension SQLiteStore {
             case .unclaimed(let number): (Queries.unclaimedBody, [.int(number)])
             }
         return try await read { connection in
-            try connection.first(query, values) { try StoredBody($0, place: place) }
+            try connection.first(query, values) { row in
+                guard !place.isOfJob || row.int(4) == 1 else {
+                    throw StoreError.corrupt(what: "the index that leads to \(place.words)")
+                }
+                return try StoredBody(row, place: place)
+            }
         }
     }
 
@@ -104,6 +109,10 @@ struct StoredBody: Sendable {
 }
 
 extension BodyPlace {
+    var isOfJob: Bool {
+        if case .unclaimed = self { false } else { true }
+    }
+
     /// For the words of an error.
     var words: String {
         switch self {
