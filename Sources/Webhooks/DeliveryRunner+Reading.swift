@@ -21,6 +21,7 @@ extension DeliveryRunner {
         let now = clock.now()
         let (held, leftOut) = state.withLock { state in
             state.queue.beginFetch()
+            state.changed = []
             state.leftOut.release(into: &state.queue)
             return (state.held, state.leftOut.all)
         }
@@ -74,6 +75,8 @@ extension DeliveryRunner {
         let entries = fitting.map { entry(for: $0.delivery, receiver: $0.receiver) }
         state.withLock { state in
             for entry in entries {
+                // It is read again: `endpointChanged` asked for that.
+                if let endpoint = entry.delivery.target.endpoint, state.changed.contains(endpoint) { continue }
                 if state.queue.add(entry.queued, at: now) {
                     state.entries[entry.delivery.id] = entry
                     state.held.insert(entry.delivery.id)

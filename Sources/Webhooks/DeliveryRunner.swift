@@ -22,6 +22,8 @@ package final class DeliveryRunner: Sendable {
         /// Not to be read again: in the queue, under way, or not yet recorded.
         var held: Set<DeliveryID> = []
         var leftOut = LeftOut()
+        /// Endpoints that changed since the last reading began: what it brings of them is old.
+        var changed: Set<EndpointID> = []
         /// Endpoints that a result disables which is not recorded yet.
         var ending: Set<Int64> = []
         var results: [DeliveryResult] = []
@@ -86,6 +88,7 @@ package final class DeliveryRunner: Sendable {
     package func endpointChanged(_ id: EndpointID) {
         let now = clock.now()
         state.withLock { state in
+            state.changed.insert(id)
             let receivers = Set(
                 state.entries.values.filter { $0.delivery.target.endpoint == id }.map(\.queued.endpoint))
             for receiver in receivers { state.forget(state.queue.evict(receiver, at: now)) }
