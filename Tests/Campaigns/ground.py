@@ -26,7 +26,7 @@ def argument(name, default, kind=int):
     return kind(sys.argv[sys.argv.index(flag) + 1]) if flag in sys.argv else default
 
 
-PORT77 = argument("port77", ".build/debug/port77", str)
+PORT77 = os.path.abspath(argument("port77", ".build/debug/port77", str))  # campaigns run it from other folders too
 
 
 class Server:
