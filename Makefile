@@ -1,11 +1,12 @@
 # What Port77 is and how to use it: README.md.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: help demo build release test unit campaign seeded-bugs fuzz format clean
+.PHONY: help demo build release test unit campaign seeded-bugs bench fuzz format clean
 
 help:
 	@echo "make demo     build, then one deck through host, gateway and webhook receiver, every step printed"
 	@echo "make test     everything that is tested: unit, contract, end-to-end, fuzz, campaigns"
+	@echo "make bench    the figures, against peers; NAME=get one of them: Benchmarks/bench.py"
 	@echo "make release  the optimized executable, .build/release/port77"
 
 demo: build
@@ -42,8 +43,13 @@ seeded-bugs:
 	@scripts/setup with-tests
 	@scripts/seeded-bugs
 
+# NAME=get one row; ARGS=--small to see that it works.
+bench:
+	@Benchmarks/setup
+	python3 Benchmarks/bench.py $(NAME) $(ARGS)
+
 format:
-	swift format format -i -r -p --configuration .swift-format Sources Tests Package.swift
+	swift format format -i -r -p --configuration .swift-format Sources Tests Package.swift Benchmarks/Sources Benchmarks/Instructions/Units
 
 clean:
 	rm -rf .build .build-*

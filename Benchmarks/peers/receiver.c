@@ -1,5 +1,5 @@
 // A receiver of webhooks that is not the bottleneck: one thread, one epoll, 204 to every POST, the count to every GET.
-//   cc -O2 -o receiver Benchmarks/receiver.c && ./receiver      prints "receiver ready on 127.0.0.1:PORT"
+//   cc -O2 -o receiver Benchmarks/peers/receiver.c && ./receiver      prints "receiver ready on 127.0.0.1:PORT"
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <netinet/tcp.h>
