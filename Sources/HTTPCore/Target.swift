@@ -1,3 +1,5 @@
+import Lines
+
 /// A request target taken apart, as ranges of the octets it was read from (RFC 9112, 3.2).
 struct Target {
     let whole: Range<Int>
