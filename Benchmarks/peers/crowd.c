@@ -1,6 +1,7 @@
 // Many connections at once, each with one GET.
 //   crowd PORT TARGET COUNT             answered once each, then kept open; prints "crowd has COUNT", ends with its standard input
-//   crowd PORT TARGET COUNT NEEDLE      event streams; prints the same, then when each had NEEDLE in it: JSON, seconds since 1970
+//   crowd PORT TARGETS COUNT NEEDLE     event streams, in turn on the targets, which have commas between; prints the same, then
+//                                       when each had NEEDLE in it: JSON, for every target the seconds since 1970 in order
 //   crowd serve COUNT                   the least that a server of such streams can do: takes COUNT connections, and for a line on
 //                                       its standard input writes one event to each; prints "crowd ready on 127.0.0.1:PORT"
 #define _GNU_SOURCE
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { room = 1 << 16, carried = 64, at_once = 128 };
+enum { room = 1 << 16, carried = 64, at_once = 128, most_targets = 1000 };
 struct line { int descriptor, held, answered; double at; char tail[carried]; };
 
 static double now(void) {
@@ -63,6 +64,9 @@ int main(int count, char **words) {
     if (count != 4 && count != 5) return 2;
     int wanted = atoi(words[3]), opened = 0, answered = 0, seen = 0, loop = epoll_create1(0), one = 1, told = 0;
     const char *needle = count == 5 ? words[4] : NULL;
+    char *targets[most_targets];
+    int kinds = 0;
+    for (char *target = strtok(words[2], ","); target != NULL && kinds < most_targets; target = strtok(NULL, ",")) targets[kinds++] = target;
     struct sockaddr_in name = {
         .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(words[1])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct line *lines = calloc((size_t)wanted, sizeof *lines);
@@ -75,7 +79,8 @@ int main(int count, char **words) {
             line->descriptor = socket(AF_INET, SOCK_STREAM, 0);
             if (connect(line->descriptor, (void *)&name, sizeof name) != 0) { perror("connect"); return 1; }
             setsockopt(line->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            dprintf(line->descriptor, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", words[2], needle ? "text/event-stream" : "*/*");
+            dprintf(line->descriptor, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", targets[opened % kinds],
+                    needle ? "text/event-stream" : "*/*");
             struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = line}};
             epoll_ctl(loop, EPOLL_CTL_ADD, line->descriptor, &event);
         }
@@ -111,11 +116,15 @@ int main(int count, char **words) {
         return 0;
     }
     double *times = calloc((size_t)wanted + 1, sizeof *times);
-    int kept = 0;
-    for (int index = 0; index < wanted; index++)
-        if (lines[index].at > 0) times[kept++] = lines[index].at;
-    qsort(times, (size_t)kept, sizeof *times, order);
-    printf("{\"seen\": %d, \"first\": %.6f, \"p50\": %.6f, \"p99\": %.6f, \"last\": %.6f}\n", kept, times[0], times[kept / 2],
-           times[kept * 99 / 100], times[kept > 0 ? kept - 1 : 0]);
+    for (int kind = 0; kind < kinds; kind++) {
+        int kept = 0;
+        for (int index = kind; index < wanted; index += kinds)
+            if (lines[index].at > 0) times[kept++] = lines[index].at;
+        qsort(times, (size_t)kept, sizeof *times, order);
+        printf(kind == 0 ? "[[" : ", [");
+        for (int index = 0; index < kept; index++) printf(index == 0 ? "%.6f" : ", %.6f", times[index]);
+        printf("]");
+    }
+    printf("]\n");
     return 0;
 }

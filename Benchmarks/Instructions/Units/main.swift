@@ -34,6 +34,7 @@ let printOut: [UInt8] = {
 }()
 let records = printOut.count { $0 == 0x0A }
 let ebcdic = (try? CodePage.cp037.encode(String(decoding: printOut, as: UTF8.self))) ?? []
+let jobID = String("01M84C2FC6DR3GEF93NF2VHY7Z"[...])
 let hookBody = [UInt8](repeating: UInt8(ascii: "x"), count: 1024)
 
 func parse(_ octets: [UInt8]) {
@@ -126,6 +127,7 @@ let works: [(name: String, units: Int, work: () -> Void)] = [
     ("print-out to text, a record", records, render),
     ("EBCDIC to UTF-8, a KiB", ebcdic.count / 1024, decode),
     ("UTF-8 to EBCDIC, a KiB", printOut.count / 1024, encode),
+    ("job ID read", 1, { use(Crockford.decode(jobID) == nil ? 0 : 1) }),
     ("base64, a KiB", 1, { use(Base64.encode(hookBody).utf8.count) }),
 ]
 let arguments = CommandLine.arguments
