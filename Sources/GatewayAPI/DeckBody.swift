@@ -39,17 +39,17 @@ struct DeckBody {
     }
 
     mutating func take(_ body: RequestBody) async throws -> Taken {
-        switch request.contentType {
+        let type = request.contentType
+        switch type {
         case MediaTypes.json: return try await takeJSON(body)
         case "multipart/form-data": return try await takeForm(body)
-        default: return try await takeDeck(body)
+        default: return try await takeDeck(body, type ?? "")
         }
     }
 
     // MARK: the body is the deck
 
-    private mutating func takeDeck(_ body: RequestBody) async throws -> Taken {
-        let type = request.contentType ?? ""
+    private mutating func takeDeck(_ body: RequestBody, _ type: String) async throws -> Taken {
         let host = try gateway.host(named: fields.host, for: caller)
         try checkCharset()
         if let length = body.length, length > host.mostDeckOctets {

@@ -1,13 +1,13 @@
 package enum MediaType {
     /// Type and subtype in lower case, without parameters.
     package static func essence(_ value: String) -> String {
-        var end = value.endIndex
-        if let semicolon = value.firstIndex(of: ";") { end = semicolon }
-        return String(value[..<end].filter { $0 != " " && $0 != "\t" }).lowercased()
+        let octets = value.utf8.prefix { $0 != UInt8(ascii: ";") }.filter { $0 != 0x20 && $0 != 0x09 }
+        return String(decoding: octets, as: UTF8.self).lowercased()
     }
 
     /// A parameter's value, unquoted; names in lower case.
     package static func parameter(_ name: String, of value: String) -> String? {
+        guard value.utf8.contains(UInt8(ascii: ";")) else { return nil }
         for part in QuotedList.split(value, at: ";").dropFirst() {
             guard let equals = part.firstIndex(of: "=") else { continue }
             if QuotedList.trim(part[..<equals]).lowercased() == name {

@@ -58,13 +58,14 @@ package struct ControlCards: Equatable, Sendable {
             }
         }
         // Most cards of a deck are told by their first octets.
-        guard let first = card.first, Self.firsts.contains(first) || place == .front && Self.frontFirsts.contains(first)
-        else { return nil }
-        if card.starts(with: [0x2F, 0x2F]), card.count > 2, card[2] != 0x2A {
-            guard place == .statement, !isContinued, let command = Self.operatorCommand(card) else { return nil }
-            return Finding(family: .command, card: command, reason: "MVS runs it as an operator command")
+        guard let first = card.first, Self.beginsRule(first, at: place) else { return nil }
+        if first == 0x2F, card.count > 1, card[1] == 0x2F {
+            if card.count > 2, card[2] != 0x2A {
+                guard place == .statement, !isContinued, let command = Self.operatorCommand(card) else { return nil }
+                return Finding(family: .command, card: command, reason: "MVS runs it as an operator command")
+            }
+            guard card.count > 3, Self.beginsRule(comment: card[3]) else { return nil }
         }
-        if card.starts(with: [0x2F, 0x2F]), card.count < 4 || !Self.commentFirsts.contains(card[3]) { return nil }
         let text = Self.folded(card)
         for rule in Self.rules where rule.applies(at: place) && rule.matches(text) {
             return Finding(family: rule.family, card: rule.text, reason: rule.reason)
@@ -145,10 +146,21 @@ package struct ControlCards: Equatable, Sendable {
     ]
 
     /// What the cards of the table begin with: all other cards are passed at once.
-    private static let firsts = Set("/$.*".utf8)
-    private static let frontFirsts = Set("NnIi".utf8)
-    /// Behind `//*`.
-    private static let commentFirsts = Set("*MmRrNn".utf8)
+    private static func beginsRule(_ first: UInt8, at place: Place) -> Bool {
+        switch first {
+        case 0x2F, 0x24, 0x2E, 0x2A: true  // / $ . *
+        case 0x4E, 0x6E, 0x49, 0x69: place == .front  // N n I i
+        default: false
+        }
+    }
+
+    /// - Parameter comment: what stands behind `//*`.
+    private static func beginsRule(comment octet: UInt8) -> Bool {
+        switch octet {
+        case 0x2A, 0x4D, 0x6D, 0x52, 0x72, 0x4E, 0x6E: true  // * M m R r N n
+        default: false
+        }
+    }
 
     private static func folded(_ card: [UInt8]) -> [UInt8] {
         card.prefix(72).map { (0x61...0x7A).contains($0) ? $0 - 0x20 : $0 }

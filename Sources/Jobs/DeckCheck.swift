@@ -183,9 +183,16 @@ package struct DeckCheck: Sendable {
             rules.code.decode(octets.span, to: &card)
         }
         if case .line = origin, isBlankSoFar, card.contains(where: { $0 != 0x20 }) { isBlankSoFar = false }
-        if form == .text { checkCharacters(card) }
+        let isPlain = Self.isPlain(card.span)
+        if form == .text {
+            if !isPlain {
+                checkCharacters(card)
+            } else if card.count > rules.longestCard {
+                tooLong()
+            }
+        }
         // A tab was told already; what the card says is clear all the same.
-        if card.contains(0x09) { card = card.map { $0 == 0x09 ? 0x20 : $0 } }
+        if !isPlain, card.contains(0x09) { card = card.map { $0 == 0x09 ? 0x20 : $0 } }
         let wasInStream = reader.isInStream
         let kind = reader.read(card)
         let place: ControlCards.Place =
@@ -221,6 +228,16 @@ package struct DeckCheck: Sendable {
             }
         }
         for warning in statements.read(card, kind, wasInStream: wasInStream) { report(warning, asFault: false) }
+    }
+
+    /// Printable ASCII and nothing else, as nearly every card: one pass without a branch for each octet.
+    private static func isPlain(_ card: Span<UInt8>) -> Bool {
+        var others: UInt8 = 0
+        for index in card.indices {
+            // Below a blank or above a tilde: 95 or more when counted from the blank.
+            others |= card[index] &- 0x20 > 0x7E - 0x20 ? 1 : 0
+        }
+        return others == 0
     }
 
     private mutating func checkCharacters(_ card: [UInt8]) {

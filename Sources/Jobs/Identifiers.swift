@@ -21,7 +21,10 @@ package struct JobID: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     /// A fresh one from the system's generator.
-    package init(at time: Timestamp) { self.init(time: time, random: .random(in: .min ... .max)) }
+    package init(at time: Timestamp) {
+        var generator = PooledRandom()
+        self.init(time: time, random: UInt128(generator.next()) << 64 | UInt128(generator.next()))
+    }
 
     package var description: String { Crockford.encode(bits) }
 

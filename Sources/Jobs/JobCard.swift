@@ -39,28 +39,28 @@ package struct JobCardReader: Equatable, Sendable {
     /// Classifies the next card.
     /// - Parameter card: one record without its end, in ASCII or UTF-8. A tab counts as a blank: what the card says is clear all the same.
     package mutating func read(_ card: some Collection<UInt8>) -> Card {
-        let text = card.prefix(71).map { $0 == 0x09 ? 0x20 : $0 }
+        var octets = card.makeIterator()
+        let isSlash = octets.next() == 0x2F
+        let second = octets.next()
+        let isStatement = isSlash && second == 0x2F
+        let isMark = isSlash && second == 0x2A
         switch inStream {
-        case .star where text.starts(with: [0x2F, 0x2F]) || text.starts(with: [0x2F, 0x2A]):
+        case .star:
+            guard isStatement || isMark else { return .data }
             inStream = nil
-            if text.starts(with: [0x2F, 0x2A]) { return .statement }
         case .data:
-            if text.starts(with: [0x2F, 0x2A]) {
-                inStream = nil
-                return .statement
-            }
-            return .data
+            guard isMark else { return .data }
+            inStream = nil
         case .delimiter(let mark):
-            if text.starts(with: mark) {
-                inStream = nil
-                return .statement
-            }
-            return .data
-        case .star: return .data
+            guard card.starts(with: mark) else { return .data }
+            inStream = nil
+            return .statement
         case nil: break
         }
-        guard text.starts(with: [0x2F, 0x2F]) else { return text.starts(with: [0x2F, 0x2A]) ? .statement : .data }
-        if text.count > 2, text[2] == 0x2A { return .statement }
+        // Most cards are told by their first octets: the rest of them is not looked at.
+        guard isStatement else { return isMark ? .statement : .data }
+        if octets.next() == 0x2A { return .statement }
+        let text = card.prefix(71).map { $0 == 0x09 ? 0x20 : $0 }
         let fields = text.dropFirst(2).split(separator: 0x20, omittingEmptySubsequences: false)
         guard let name = fields.first else { return .statement }
         let rest = fields.dropFirst().drop { $0.isEmpty }

@@ -1,3 +1,5 @@
+import Wire
+
 /// Place in a distributed trace, by W3C Trace Context (`traceparent`, `tracestate`).
 package struct TraceContext: Equatable, Sendable {
     /// 32 hexadecimal digits, lower case, not all zero; the same for all that belongs together.
@@ -41,23 +43,28 @@ package struct TraceContext: Equatable, Sendable {
     /// A trace of its own.
     package static func begun() -> TraceContext {
         TraceContext(
-            traceID: hex(.random(in: 1 ... .max)) + hex(.random(in: .min ... .max)), spanID: span(), isSampled: false,
-            state: nil)
+            traceID: hex(number(), number()), spanID: hex(number()), isSampled: false, state: nil)
     }
 
     /// The next step in the same trace.
     package func next() -> TraceContext {
-        TraceContext(traceID: traceID, spanID: Self.span(), isSampled: isSampled, state: state)
+        TraceContext(traceID: traceID, spanID: Self.hex(Self.number()), isSampled: isSampled, state: state)
     }
 
     /// `traceparent`, always in version 00.
     package var parent: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
 
-    private static func span() -> String { hex(.random(in: 1 ... .max)) }
+    /// Any but 0, which names no trace and no step.
+    private static func number() -> UInt64 {
+        var generator = PooledRandom()
+        while true {
+            let number = generator.next()
+            if number != 0 { return number }
+        }
+    }
 
-    private static func hex(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+    private static func hex(_ numbers: UInt64...) -> String {
+        Hex.encode(numbers.flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) } })
     }
 
     // MARK: tracestate

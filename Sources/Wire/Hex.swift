@@ -17,13 +17,16 @@ package enum Hex {
     }
 
     package static func encode(_ octets: some Collection<UInt8>) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(octets.count * 2)
-        for octet in octets {
-            text.append(digit(octet >> 4))
-            text.append(digit(octet))
+        let length = octets.count * 2
+        return String(unsafeUninitializedCapacity: length) { text in
+            var at = 0
+            for octet in octets where at + 1 < length {
+                text[at] = digit(octet >> 4)
+                text[at + 1] = digit(octet)
+                at += 2
+            }
+            return at
         }
-        return String(decoding: text, as: UTF8.self)
     }
 
     /// - Returns: nil when the text has an odd number of digits or anything that is no digit.

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Cuts a stream of octets into records: append what came, ask `next()` until it answers nil, `finish()` for the last.
 ///
 /// The records are the same for any split of the input. Memory is bounded by the longest record and the piece appended.
@@ -60,7 +62,7 @@ package struct RecordSplitter: Sendable {
             guard buffer.count - start >= length else { return nil }
             return take(upTo: start + length, endLength: 0)
         case .ended(let end, let dropsCarriageReturn):
-            guard let found = buffer[searched...].firstIndex(of: end) else {
+            guard let found = firstIndex(of: end, from: searched) else {
                 searched = buffer.count
                 try check(upTo: buffer.count, mayEndInCarriageReturn: dropsCarriageReturn)
                 return nil
@@ -77,6 +79,13 @@ package struct RecordSplitter: Sendable {
         guard start < buffer.count else { return nil }
         try check(upTo: buffer.count, mayEndInCarriageReturn: false)
         return take(upTo: buffer.count, endLength: 0)
+    }
+
+    private func firstIndex(of octet: UInt8, from start: Int) -> Int? {
+        buffer.withUnsafeBytes { octets in
+            guard let base = octets.baseAddress, start < octets.count else { return nil }
+            return memchr(base + start, CInt(octet), octets.count - start).map { UnsafeRawPointer($0) - base }
+        }
     }
 
     private func check(upTo end: Int, mayEndInCarriageReturn: Bool) throws(TooLong) {
