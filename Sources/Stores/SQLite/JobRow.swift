@@ -156,6 +156,9 @@ extension SpoolFile {
         text_octets, hash, condition
         """
 
+    /// The columns again, for a query in which `spool_files` is called `f`.
+    static let qualifiedColumns = columns.split(separator: ", ").map { "f.\($0)" }.joined(separator: ", ")
+
     /// Reads a row of `columns`.
     init(_ row: SQLRow, job: JobID) throws {
         self.init(
@@ -166,6 +169,18 @@ extension SpoolFile {
             code: row.text(7), recordLength: row.int(8), records: row.int(9), octets: row.int(10),
             textOctets: row.int(11), hash: try row.hash(12),
             condition: try row.require(Condition(rawValue: row.text(13)), "a condition"))
+    }
+
+    /// Whether a row of `Queries.spoolFiles` is one of the job that was asked for.
+    static func isListed(_ row: SQLRow) -> Bool { row.int(14) == 1 }
+
+    /// Reads a row of `Queries.spoolFiles`.
+    /// - Throws: `.corrupt` when the row is not one of the job: it may be that of another owner.
+    init(listed row: SQLRow, of job: JobID) throws {
+        guard Self.isListed(row) else {
+            throw StoreError.corrupt(what: "the index that leads to the outputs of job \(job)")
+        }
+        try self.init(row, job: job)
     }
 }
 

@@ -45,8 +45,12 @@ enum Queries {
         SELECT hash, octets, body, condition, (SELECT id FROM jobs WHERE row = decks.job) = ?1
         FROM decks WHERE job = (SELECT row FROM jobs WHERE id = ?1)
         """
+    /// The last column as in `deck`; the columns are NULL where the index leads to no row at all.
     static let spoolFiles = """
-        SELECT \(SpoolFile.columns) FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?) ORDER BY number
+        SELECT \(SpoolFile.qualifiedColumns), i.number = f.number AND (SELECT id FROM jobs WHERE row = f.job) = ?1
+        FROM (SELECT row, number FROM spool_files WHERE job = (SELECT row FROM jobs WHERE id = ?1)) i
+            LEFT JOIN spool_files f ON f.row = i.row
+        ORDER BY i.number
         """
     /// The last column as in `deck`.
     static let spoolBody = """

@@ -13,7 +13,7 @@ extension SQLiteStore {
 
     package func spoolFiles(of job: JobID) async throws(StoreError) -> [SpoolFile] {
         try await read { connection in
-            try connection.rows(Queries.spoolFiles, [.id(job)]) { try SpoolFile($0, job: job) }
+            try connection.rows(Queries.spoolFiles, [.id(job)]) { try SpoolFile(listed: $0, of: job) }
         }
     }
 
