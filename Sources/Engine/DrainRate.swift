@@ -65,7 +65,7 @@ final class DrainWatch: Sendable {
         // Retention makes room, in its own time.
         if hit.measure == .stored { return 3600 }
         // Of octets nobody knows how many jobs they are: a tenth of the line is a fair wait.
-        let jobs = hit.measure == .jobs ? max(1, hit.limit / 10) : 10
+        let jobs = hit.measure == .octets ? 10 : max(1, hit.limit / 10)
         return rate.retryAfter(jobs: jobs, at: clock.now(), spread: .random(in: -1...1))
     }
 

@@ -82,6 +82,11 @@ extension JobDesk {
         return StayTime.whole(left ?? Self.secondsUnmeasured, spread: .random(in: -1...1))
     }
 
+    /// As of one, for the last of several; what is final already is not waited for.
+    package func secondsToEnd(of jobs: [Job]) -> Int {
+        jobs.lazy.filter { !$0.state.isFinal }.map { self.secondsToEnd(of: $0) }.max() ?? 1
+    }
+
     /// Where no job has ended yet.
     private static let secondsUnmeasured = 2.0
 }

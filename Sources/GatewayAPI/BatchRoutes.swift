@@ -29,13 +29,15 @@ extension Gateway {
     }
 
     func submit(
-        _ taken: DeckBody.Taken, _ options: SubmitOptions, _ request: Request, _ wish: WaitWish, _ type: String
+        _ taken: DeckBody.Taken, _ options: SubmitOptions, _ request: Request, _ wish: WaitWish, _ type: String,
+        _ charge: LimitPermit?
     ) async throws -> Response {
         let result = try await desk.submit(taken.decks, to: taken.host, options: options) { batch, jobs in
             BatchDocument(batch, jobs).json
         }
         switch result {
         case .created(let jobs):
+            charge?.keep()
             for _ in jobs { figures.submitted() }
             guard let id = jobs.first?.batch, let batch = try await desk.store.batch(id) else {
                 throw Problem(.internalError, "The batch was stored and is not found.")
@@ -82,7 +84,7 @@ extension Gateway {
         if isMinimal { applied.append("return=minimal") }
         if !applied.isEmpty { fields.add("Preference-Applied", applied.joined(separator: ", ")) }
         let shown = BatchDocument(batch, jobs)
-        if wish.limit != nil, !shown.isComplete { fields.add("Retry-After", "\(settings.retryAfterSeconds)") }
+        if wish.limit != nil, !shown.isComplete { fields.add("Retry-After", "\(desk.secondsToEnd(of: jobs))") }
         if type == MediaTypes.text {
             return Response(
                 status: status, contentType: MediaTypes.utf8Text, fields: fields, body: .bytes(Array(shown.text.utf8)))

@@ -167,6 +167,12 @@ extension Problem {
                     .quotaExceeded, "As many octets as may be stored of you are stored: \(hit.limit).",
                     retryAfter: seconds)
                 violatedPolicies = ["stored-octets"]
+            case .owner where hit.measure == .active:
+                self.init(
+                    .quotaExceeded,
+                    "As many jobs of yours as may be under way on one host have not ended there: \(hit.limit).",
+                    retryAfter: seconds)
+                violatedPolicies = ["active-jobs"]
             case .owner:
                 self.init(
                     .quotaExceeded, "As many \(measure) of yours as may wait do wait: \(hit.limit).",

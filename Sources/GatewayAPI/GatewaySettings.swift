@@ -24,8 +24,6 @@ package struct GatewaySettings: Sendable {
     /// Bounds of one search: octets that are read, and jobs that are looked at.
     package var mostSearchedOctets = 256 * 1024 * 1024
     package var mostSearchedJobs = 10_000
-    /// `Retry-After` of an answer that could not wait for the job's end.
-    package var retryAfterSeconds = 2
     /// How often each owner may ask, and who runs the gateway.
     package var ownerRates = OwnerRates.none
     package var localRates = OwnerRates.none

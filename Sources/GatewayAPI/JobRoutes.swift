@@ -147,7 +147,7 @@ extension Gateway {
         var fields: Fields = ["Cache-Control": "no-store", "ETag": JobDocument.tag(job)]
         if status == 202 {
             fields.add("Location", "/v1/jobs/\(job.id)")
-            fields.add("Retry-After", "\(LimitFields.later(settings.retryAfterSeconds))")
+            fields.add("Retry-After", "\(desk.secondsToEnd(of: job))")
         }
         let document = JobDocument.bytes(
             desk.shown(job), files: files, effect: effect, damage: damage(of: job, files: files))

@@ -43,10 +43,12 @@ extension Gateway {
             options.idempotencyKey = .init(
                 text: key, fingerprint: Self.fingerprint(taken, options: reader.fields.canonical))
         }
-        if taken.isBatch { return try await submit(taken, options, request, wish, type) }
+        let charge = try admit(taken.decks, caller, request)
+        if taken.isBatch { return try await submit(taken, options, request, wish, type, charge) }
         let result = try await desk.submit(taken.decks[0].deck, to: taken.host, options: options) { job in
             JobDocument.bytes(job, files: [])
         }
+        if case .created = result { charge?.keep() }
         return try await answer(result, request, wish, type, host: taken.host.id)
     }
 

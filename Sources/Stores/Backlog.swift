@@ -20,18 +20,21 @@ package struct BacklogLimits: Equatable, Sendable {
     package var octets: Int?
     /// Of an owner: decks and print-out of all jobs, the ended ones included.
     package var stored: Int?
+    /// Of an owner: jobs on one host that have not ended.
+    package var active: Int?
 
-    package init(jobs: Int? = nil, octets: Int? = nil, stored: Int? = nil) {
+    package init(jobs: Int? = nil, octets: Int? = nil, stored: Int? = nil, active: Int? = nil) {
         self.jobs = jobs
         self.octets = octets
         self.stored = stored
+        self.active = active
     }
 }
 
 /// Whose limit a submission would exceed.
 package struct LimitHit: Equatable, Sendable {
     package enum Subject: Equatable, Sendable { case host, owner }
-    package enum Measure: Equatable, Sendable { case jobs, octets, stored }
+    package enum Measure: Equatable, Sendable { case jobs, octets, stored, active }
 
     package let subject: Subject
     package let measure: Measure

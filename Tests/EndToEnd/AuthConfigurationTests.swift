@@ -30,7 +30,8 @@ import Testing
                 - {common_name: ci.example, owner: ci, scopes: [jobs:submit], hosts: [demo]}
                 - {san: "uri:spiffe://example/ci", owner: ci}
                 - {fingerprint: "\(String(repeating: "AB:", count: 31))AB", owner: ci}
-            owner_limits: {submits_per_minute: 60, requests_per_second: off, event_streams: 5, waits: 10, waiting_jobs: 7}
+            owner_limits: {submits_per_minute: 60, requests_per_second: off, event_streams: 5, waits: 10, waiting_jobs: 7, active_jobs_per_host: 9,
+              deck_octets_per_day: 5000000000}
             """)
         #expect(result.code == 0, "\(result.errors)")
     }

@@ -101,6 +101,29 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
         _ = second
     }
 
+    @Test func `several are had together or not at all, and what was not used is given back`() throws {
+        let limiter = OwnerLimiter(OwnerRates(submitsPerMinute: 60), clock: clock.clock)
+        let one = try owner("one")
+        #expect(limiter.take(.submits, 50, of: one)?.remaining == 10)
+        let refused = try #require(limiter.take(.submits, 15, of: one))
+        #expect(!refused.isGranted && refused.remaining == 10 && refused.secondsToMore == 5)
+        limiter.give(.submits, 20, of: one)
+        #expect(limiter.take(.submits, 30, of: one)?.remaining == 0)
+        limiter.give(.submits, 1000, of: one)
+        #expect(limiter.take(.submits, 1, of: one)?.remaining == 59)
+    }
+
+    @Test func `of more than there ever is a full measure gives what it has`() throws {
+        let limiter = OwnerLimiter(OwnerRates(deckOctetsPerDay: 86_400), clock: clock.clock)
+        let one = try owner("one")
+        #expect(limiter.take(.deckOctets, 1_000_000, of: one)?.isGranted == true)
+        let refused = try #require(limiter.take(.deckOctets, 1_000_000, of: one))
+        #expect(!refused.isGranted && refused.secondsToMore == 86_400)
+        clock.move(by: .seconds(100))
+        #expect(limiter.take(.deckOctets, 101, of: one)?.secondsToMore == 1)
+        #expect(limiter.take(.deckOctets, 100, of: one)?.isGranted == true)
+    }
+
     @Test func `limits change while streams run`() throws {
         let limiter = OwnerLimiter(OwnerRates(submitsPerMinute: 1, eventStreams: 1), clock: clock.clock)
         let one = try owner("one")
@@ -155,6 +178,49 @@ private func owner(_ name: String) throws -> Owner { try #require(Owner(name)) }
         let local = try await rig.post("/v1/jobs", Decks.hello)
         #expect(local.status == 201)
         #expect(local["ratelimit"] == nil)
+    }
+
+    @Test func `a batch counts as its jobs`() async throws {
+        let rig = try rig(OwnerRates(submitsPerMinute: 4))
+        let decks = { String(repeating: Decks.hello, count: $0) }
+        let split = "/v1/jobs?split=true"
+        #expect(try await rig.post(split, decks(3), ("X-Owner", "one")).status == 201)
+        let second = try await rig.post(split, decks(2), ("X-Owner", "one"))
+        #expect(second.status == 429, "\(second.text)")
+        #expect(second.json["violated-policies"]?.elements == [.string("submits")])
+        #expect(second["ratelimit"]?.contains(",") == false)
+        #expect(try await rig.store.jobs(JobQuery.all).count == 3)
+        // More than there ever is room for is taken by an owner who has sent nothing for a minute.
+        #expect(try await rig.post(split, decks(3), ("X-Owner", "two")).status == 201)
+    }
+
+    @Test func `the octets of decks are counted by the day, once for each job that was made`() async throws {
+        let octets = Decks.hello.utf8.count
+        let rig = try rig(OwnerRates(deckOctetsPerDay: octets * 2 + octets / 2))
+        let submit = { (key: String) in
+            try await rig.post("/v1/jobs", Decks.hello, ("X-Owner", "one"), ("Idempotency-Key", key))
+        }
+        let first = try await submit("a")
+        #expect(first.status == 201)
+        #expect(
+            first["ratelimit-policy"]?.hasPrefix("\"deck-octets\";q=\(octets * 2 + octets / 2);w=86400;qu=") == true)
+        for _ in 0..<5 { #expect(try await submit("a")["idempotency-replayed"] == "true") }
+        #expect(try await submit("b").status == 201)
+        let third = try await submit("c")
+        #expect(third.status == 429)
+        #expect(third.problem == "quota-exceeded")
+        #expect(third.json["violated-policies"]?.elements == [.string("deck-octets")])
+        #expect(try await rig.store.jobs(JobQuery.all).count == 2)
+    }
+
+    @Test func `jobs that have not ended are limited on each host`() async throws {
+        let rig = try rig(.none, limits: BacklogLimits(active: 1))
+        #expect(try await rig.post("/v1/jobs", Decks.hello, ("X-Owner", "one")).status == 201)
+        let second = try await rig.post("/v1/jobs", Decks.hello, ("X-Owner", "one"))
+        #expect(second.status == 429)
+        #expect(second.problem == "quota-exceeded")
+        #expect(second.json["violated-policies"]?.elements == [.string("active-jobs")])
+        #expect(second["retry-after"] != nil)
     }
 
     @Test func `requests are counted on every route, refused ones as well`() async throws {

@@ -106,6 +106,41 @@ import Testing
     }
 
     @Test(arguments: StoreUnderTest.available)
+    func `jobs of an owner that have not ended are bounded on each host, also within one commit`(
+        _ back: StoreUnderTest
+    ) async throws {
+        try await back.run { store async throws in
+            let limits = BacklogLimits(active: 3)
+            let hit = SubmissionResult.overLimit(LimitHit(.owner, .active, limit: 3))
+            let results = try await withThrowingTaskGroup(of: SubmissionResult.self) { group in
+                for number in 1...40 {
+                    let submission = try Self.submission(number, ownerLimits: limits)
+                    group.addTask { try await store.submit(submission) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(results.filter { $0 == hit }.count == 37)
+            let taken = try await store.jobs(JobQuery(limit: 40)).map(\.id)
+            #expect(taken.count == 3)
+            // At its host a job still counts; when it has ended it does not.
+            for id in taken { try await store.takeToPrinting(id) }
+            #expect(try await store.submit(try Self.submission(50, ownerLimits: limits)) == hit)
+            try await store.act(.finished(.completed(0)), on: taken[0])
+            guard case .created = try await store.submit(try Self.submission(51, ownerLimits: limits)) else {
+                Issue.record("there was room again")
+                return
+            }
+            #expect(try await store.submit(try Self.submission(52, ownerLimits: limits)) == hit)
+            var elsewhere = Submission(job: try Sample.job(53, host: "science"), deck: Sample.deck)
+            elsewhere.ownerLimits = limits
+            guard case .created = try await store.submit(elsewhere) else {
+                Issue.record("another host was refused")
+                return
+            }
+        }
+    }
+
+    @Test(arguments: StoreUnderTest.available)
     func `a running job times out once, and others never do`(_ back: StoreUnderTest) async throws {
         try await back.run { store async throws in
             for number in 1...3 {

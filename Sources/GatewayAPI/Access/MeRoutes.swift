@@ -61,6 +61,7 @@ extension Gateway {
             ("stored_octets", desk.ownerLimits.stored), ("webhooks", settings.mostEndpoints),
             ("requests_per_second", rates.requestsPerSecond), ("submits_per_minute", rates.submitsPerMinute),
             ("event_streams", rates.eventStreams), ("waits", rates.waits),
+            ("active_jobs_per_host", desk.ownerLimits.active), ("deck_octets_per_day", rates.deckOctetsPerDay),
         ] {
             guard let limit else { continue }
             json.key(name)

@@ -1,4 +1,6 @@
+import Engine
 import HTTPCore
+import Stores
 
 extension Gateway {
     /// One more request of the caller.
@@ -13,18 +15,39 @@ extension Gateway {
         try count(.submits, caller, request)
     }
 
-    private func count(_ pace: OwnerLimiter.Pace, _ caller: Caller, _ request: Request) throws(Problem) {
-        guard let standing = limiter.take(pace, of: caller.owner) else { return }
+    /// The decks of one request, of which `admitSubmission` has counted the first.
+    ///
+    /// - Returns: their octets where these are limited, given back unless they are kept.
+    func admit(_ decks: [BatchPart], _ caller: Caller, _ request: Request) throws(Problem) -> LimitPermit? {
+        if decks.count > 1 { try count(.submits, caller, request, decks.count - 1) }
+        guard limiter.rates(of: caller.owner).deckOctetsPerDay != nil else { return nil }
+        let octets = decks.reduce(0) { $0 + $1.deck.body.octets }
+        try count(.deckOctets, caller, request, octets)
+        let limiter = limiter
+        return LimitPermit { limiter.give(.deckOctets, octets, of: caller.owner) }
+    }
+
+    private func count(
+        _ pace: OwnerLimiter.Pace, _ caller: Caller, _ request: Request, _ number: Int = 1
+    ) throws(Problem) {
+        guard let standing = limiter.take(pace, number, of: caller.owner) else { return }
         let rates = limiter.rates(of: caller.owner)
         request.answers(with: "RateLimit-Policy", LimitFields.policies(rates))
-        let more = request.answerFields["RateLimit"].map { $0 + ", " } ?? ""
-        request.answers(with: "RateLimit", more + LimitFields.standing(standing))
+        let others = (request.answerFields["RateLimit"] ?? "").split(separator: ", ")
+            .filter { !$0.hasPrefix("\"\(pace.rawValue)\";") }
+        request.answers(
+            with: "RateLimit", (others + [Substring(LimitFields.standing(standing))]).joined(separator: ", "))
         guard !standing.isGranted else { return }
         let words =
-            pace == .requests ? "\(standing.quota) requests a second" : "\(standing.quota) jobs a minute"
+            switch pace {
+            case .requests: "\(standing.quota) requests a second"
+            case .submits: "\(standing.quota) jobs a minute"
+            case .deckOctets: "\(standing.quota) octets of decks a day"
+            }
         // Never earlier than what RateLimit says.
         var problem = Problem(
-            .rateLimited, "You may send \(words); that was one more.",
+            pace == .deckOctets ? .quotaExceeded : .rateLimited,
+            "You may send \(words); \(number == 1 ? "that was one more" : "these \(number) would be more").",
             retryAfter: LimitFields.later(standing.secondsToMore))
         problem.violatedPolicies = [pace.rawValue]
         throw problem
@@ -48,6 +71,9 @@ enum LimitFields {
         var items: [String] = []
         if let quota = rates.requestsPerSecond { items.append("\"requests\";q=\(quota);w=1") }
         if let quota = rates.submitsPerMinute { items.append("\"submits\";q=\(quota);w=60") }
+        if let quota = rates.deckOctetsPerDay {
+            items.append("\"deck-octets\";q=\(quota);w=86400;qu=\"content-bytes\"")
+        }
         if let quota = rates.eventStreams { items.append("\"streams\";q=\(quota);qu=\"concurrent-requests\"") }
         if let quota = rates.waits { items.append("\"waits\";q=\(quota);qu=\"concurrent-requests\"") }
         return items.joined(separator: ", ")

@@ -8,14 +8,18 @@ package struct OwnerRates: Equatable, Sendable {
     package var eventStreams: Int?
     /// Requests that wait for a job or an event.
     package var waits: Int?
+    /// Octets of decks handed in; counted in memory, so that a start of the gateway begins anew.
+    package var deckOctetsPerDay: Int?
 
     package init(
-        submitsPerMinute: Int? = nil, requestsPerSecond: Int? = nil, eventStreams: Int? = nil, waits: Int? = nil
+        submitsPerMinute: Int? = nil, requestsPerSecond: Int? = nil, eventStreams: Int? = nil, waits: Int? = nil,
+        deckOctetsPerDay: Int? = nil
     ) {
         self.submitsPerMinute = submitsPerMinute
         self.requestsPerSecond = requestsPerSecond
         self.eventStreams = eventStreams
         self.waits = waits
+        self.deckOctetsPerDay = deckOctetsPerDay
     }
 
     package static let none = OwnerRates()
@@ -29,7 +33,26 @@ package struct OwnerRates: Equatable, Sendable {
 /// Counts what owners do against their limits.
 package final class OwnerLimiter: Sendable {
     /// What is counted over time.
-    package enum Pace: String, Sendable { case requests, submits }
+    package enum Pace: String, Sendable {
+        case requests, submits
+        case deckOctets = "deck-octets"
+
+        fileprivate var account: WritableKeyPath<Account, RateBucket?> {
+            switch self {
+            case .requests: \.requests
+            case .submits: \.submits
+            case .deckOctets: \.deckOctets
+            }
+        }
+
+        fileprivate func limit(_ rates: OwnerRates) -> (quota: Int, window: Duration)? {
+            switch self {
+            case .requests: rates.requestsPerSecond.map { ($0, .seconds(1)) }
+            case .submits: rates.submitsPerMinute.map { ($0, .seconds(60)) }
+            case .deckOctets: rates.deckOctetsPerDay.map { ($0, .seconds(86_400)) }
+            }
+        }
+    }
     /// What is counted while it lasts.
     package enum Crowd: String, Sendable { case streams, waits }
 
@@ -39,18 +62,20 @@ package final class OwnerLimiter: Sendable {
         package let isGranted: Bool
         package let quota: Int
         package let remaining: Int
-        /// Until there is one more; 0 when nothing is used.
+        /// Until there is one more, or as much as was refused; 0 when nothing is used.
         package let secondsToMore: Int
     }
 
-    private struct Account {
+    fileprivate struct Account {
         var requests: RateBucket?
         var submits: RateBucket?
+        var deckOctets: RateBucket?
         var streams = 0
         var waits = 0
 
         func isIdle(at now: Timestamp) -> Bool {
-            streams == 0 && waits == 0 && requests?.isFull(at: now) ?? true && submits?.isFull(at: now) ?? true
+            streams == 0 && waits == 0
+                && [requests, submits, deckOctets].allSatisfy { $0?.isFull(at: now) ?? true }
         }
     }
 
@@ -89,6 +114,7 @@ package final class OwnerLimiter: Sendable {
             for owner in state.accounts.keys {
                 state.accounts[owner]?.requests = nil
                 state.accounts[owner]?.submits = nil
+                state.accounts[owner]?.deckOctets = nil
             }
         }
     }
@@ -96,30 +122,30 @@ package final class OwnerLimiter: Sendable {
     /// Owners in memory.
     package var owners: Int { state.withLock { $0.accounts.count } }
 
+    /// - Parameter count: what is asked for together: all of it or nothing.
     /// - Returns: nil where there is no limit.
-    package func take(_ pace: Pace, of owner: Owner) -> Standing? {
-        let rates = rates(of: owner)
-        let limit: (quota: Int, window: Duration)? =
-            switch pace {
-            case .requests: rates.requestsPerSecond.map { ($0, .seconds(1)) }
-            case .submits: rates.submitsPerMinute.map { ($0, .seconds(60)) }
-            }
-        guard let limit else { return nil }
+    package func take(_ pace: Pace, _ count: Int = 1, of owner: Owner) -> Standing? {
+        guard let limit = pace.limit(rates(of: owner)) else { return nil }
         let now = clock.now()
         return state.withLock { state in
             makeRoom(for: owner, in: &state, at: now)
             var account = state.accounts[owner] ?? Account()
-            let path: WritableKeyPath<Account, RateBucket?> = pace == .requests ? \.requests : \.submits
             var bucket =
-                account[keyPath: path] ?? RateBucket(quota: limit.quota, window: limit.window, at: now)
-            let isGranted = bucket.take(at: now)
+                account[keyPath: pace.account] ?? RateBucket(quota: limit.quota, window: limit.window, at: now)
+            let isGranted = bucket.take(count, at: now)
             let standing = Standing(
                 pace: pace, isGranted: isGranted, quota: bucket.quota, remaining: bucket.remaining(at: now),
-                secondsToMore: bucket.secondsToMore(at: now))
-            account[keyPath: path] = bucket
+                secondsToMore: isGranted ? bucket.secondsToMore(at: now) : bucket.seconds(to: count, at: now))
+            account[keyPath: pace.account] = bucket
             state.accounts[owner] = account
             return standing
         }
+    }
+
+    /// What was taken was not used after all.
+    package func give(_ pace: Pace, _ count: Int, of owner: Owner) {
+        let now = clock.now()
+        state.withLock { $0.accounts[owner]?[keyPath: pace.account]?.give(count, at: now) }
     }
 
     /// - Returns: nil when the owner has as many as he may.
@@ -164,13 +190,16 @@ package final class OwnerLimiter: Sendable {
     }
 }
 
-/// A place among what is under way; given back by `end`, or when nobody holds it any more.
+/// A place among what is under way, or something taken for good once it is kept; given back by `end`, or when nobody holds it any more.
 package final class LimitPermit: Sendable {
     private let give: @Sendable () -> Void
     private let hasEnded = Atomic(false)
 
     init(_ give: @escaping @Sendable () -> Void) { self.give = give }
     deinit { end() }
+
+    /// It is not given back any more.
+    package func keep() { hasEnded.store(true, ordering: .releasing) }
 
     package func end() {
         if !hasEnded.exchange(true, ordering: .acquiringAndReleasing) { give() }

@@ -51,8 +51,10 @@ extension Gateway {
             options.idempotencyKey = .init(text: key, fingerprint: ContentHash(hash.finalize()))
         }
         let deck = try await desk.deckAgain(of: old)
+        let charge = try admit([BatchPart(deck: deck)], caller, request)
         let result = try await desk.submit(deck, to: host, options: options) { JobDocument.bytes($0, files: []) }
         if case .created(let job) = result {
+            charge?.keep()
             try await desk.store.record(
                 AuditEntry(
                     at: desk.clock.now(), by: caller.principal, owner: old.owner, action: "job.resubmit",

@@ -72,7 +72,7 @@ extension Gateway {
             .stateConflict,
             "The job is \(job.state.rawValue); its output comes when it has ended. "
                 + "Prefer: wait=60 waits, ?follow sends it while it comes.",
-            retryAfter: settings.retryAfterSeconds, job: "/v1/jobs/\(job.id)")
+            retryAfter: desk.secondsToEnd(of: job), job: "/v1/jobs/\(job.id)")
         problem.members["state"] = job.state.rawValue
         problem.retryable = true
         return problem

@@ -55,7 +55,7 @@ extension Gateway {
         guard job.state.isFinal else {
             throw Problem(
                 .stateConflict, "The job is \(job.state.rawValue); there is a receipt when it has ended.",
-                retryAfter: settings.retryAfterSeconds)
+                retryAfter: desk.secondsToEnd(of: job))
         }
         let type = EventBody.type(entering: job.state)
         var after: Int64 = 0

@@ -135,6 +135,7 @@ extension WriteTransaction {
             case .jobs: given.jobs
             case .octets: given.octets
             case .stored: given.stored
+            case .active: given.active
             }
         return LimitHit(hit.subject, hit.measure, limit: limit ?? hit.limit)
     }
@@ -165,7 +166,7 @@ extension BacklogLimits {
     fileprivate func with(jobs: Int, octets: Int) -> BacklogLimits {
         BacklogLimits(
             jobs: self.jobs.map { $0 - jobs }, octets: self.octets.map { $0 - octets },
-            stored: stored.map { $0 - octets })
+            stored: stored.map { $0 - octets }, active: active.map { $0 - jobs })
     }
 }
 

@@ -94,6 +94,11 @@ extension WriteTransaction {
             let kept = memory.contents.withLock { $0.storedOctets[owner] ?? 0 }
             if kept + (storedOctets[owner] ?? 0) + octets > most { return LimitHit(.owner, .stored, limit: most) }
         }
+        if let most = submission.ownerLimits.active,
+            activeJobs(of: submission.job.owner, on: submission.job.host) >= most
+        {
+            return LimitHit(.owner, .active, limit: most)
+        }
         return LimitHit(
             .host, adding: octets, to: backlog(.host(submission.job.host.description)), within: submission.hostLimits)
             ?? LimitHit(

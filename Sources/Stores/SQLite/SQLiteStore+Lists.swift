@@ -33,8 +33,12 @@ struct TallyKey: Hashable {
     }
 
     init(_ job: Job) {
-        owner = job.owner.description
-        rest = "\(job.host) \(job.state.rawValue) \(job.outcome?.kind.rawValue ?? "")"
+        self.init(owner: job.owner, host: job.host, state: job.state, outcome: job.outcome?.kind)
+    }
+
+    init(owner: Owner, host: HostID, state: JobState, outcome: Outcome.Kind? = nil) {
+        self.owner = owner.description
+        rest = "\(host) \(state.rawValue) \(outcome?.rawValue ?? "")"
     }
 
     func tally(_ count: Int) -> JobTally? {
@@ -131,6 +135,15 @@ extension SQLiteStore {
 
     package nonisolated func hasDamagedDeck(_ job: JobID) -> Bool {
         memory.contents.withLock { $0.damagedDecks.contains(job) }
+    }
+}
+
+extension WriteTransaction {
+    /// Jobs of an owner on a host that have not ended, as this transaction sees them.
+    func activeJobs(of owner: Owner, on host: HostID) -> Int {
+        let keys = JobState.allCases.filter { !$0.isFinal }.map { TallyKey(owner: owner, host: host, state: $0) }
+        let kept = memory.contents.withLock { contents in keys.reduce(0) { $0 + (contents.tallies[$1] ?? 0) } }
+        return keys.reduce(kept) { $0 + (tallies[$1] ?? 0) }
     }
 }
 

@@ -169,7 +169,9 @@ extension ConfigurationReader {
 
     // MARK: how often one may ask
 
-    static let rateMembers = ["submits_per_minute", "requests_per_second", "event_streams", "waits"]
+    static let rateMembers = [
+        "submits_per_minute", "requests_per_second", "event_streams", "waits", "deck_octets_per_day",
+    ]
 
     /// Members of `owner_limits`. What is said goes for who runs the gateway as well; the defaults do not.
     mutating func readRates(_ node: Node, into configuration: inout Configuration) {
@@ -177,6 +179,7 @@ extension ConfigurationReader {
         let places: [(String, WritableKeyPath<OwnerRates, Int?>)] = [
             ("submits_per_minute", \.submitsPerMinute), ("requests_per_second", \.requestsPerSecond),
             ("event_streams", \.eventStreams), ("waits", \.waits),
+            ("deck_octets_per_day", \.deckOctetsPerDay),
         ]
         for (name, path) in places {
             guard let member = mapping[name] else { continue }
@@ -184,7 +187,7 @@ extension ConfigurationReader {
             if member.scalar?.string == "off" {
                 rate = nil
             } else {
-                guard let value = member.int, (1...1_000_000_000).contains(value) else {
+                guard let value = member.int, (1...1_000_000_000_000_000).contains(value) else {
                     fault(member, "\(name) is a number from 1, or off")
                     continue
                 }

@@ -310,14 +310,17 @@ struct ConfigurationReader {
     }
 
     private mutating func readLimits(_ node: Node, _ name: String, ofOwner: Bool = false) -> BacklogLimits {
-        let known = ["waiting_jobs", "waiting_octets"] + (ofOwner ? ["stored_octets"] + Self.rateMembers : [])
+        let known =
+            ["waiting_jobs", "waiting_octets"]
+            + (ofOwner ? ["stored_octets", "active_jobs_per_host"] + Self.rateMembers : [])
         guard let members = members(of: node, named: name, known: known) else {
             return BacklogLimits()
         }
         return BacklogLimits(
             jobs: members["waiting_jobs"].flatMap { number($0, "waiting_jobs", 1...1_000_000_000) },
             octets: members["waiting_octets"].flatMap { number($0, "waiting_octets", 1...1_000_000_000_000_000) },
-            stored: members["stored_octets"].flatMap { number($0, "stored_octets", 1...1_000_000_000_000_000) })
+            stored: members["stored_octets"].flatMap { number($0, "stored_octets", 1...1_000_000_000_000_000) },
+            active: members["active_jobs_per_host"].flatMap { number($0, "active_jobs_per_host", 1...1_000_000_000) })
     }
 
     mutating func fault(_ node: Node, _ words: String) {
