@@ -28,14 +28,17 @@ package struct HostProfile: Sendable {
     /// Hash of what the host is shown at log-on: a new one lifts a refusal.
     package let credential: ContentHash
     /// What is being taken from it.
-    package let growing = GrowingOutputs()
+    package let growing: GrowingOutputs
+    /// What was said at its operator's console.
+    package let console: HostConsole
 
+    /// - Parameter before: the same host under other rules, whose sessions and runner go on.
     package init(
         id: HostID, protocolName: String, address: String, codePage: CodePage, longestCard: Int = 80,
         mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold,
         cutDeck: CutDeck? = nil, hasMarkerCard: Bool = false, requiresKey: Bool = false,
         limits: BacklogLimits = BacklogLimits(), decks: DeckCustoms = DeckCustoms(),
-        pool: StationPool, credential: ContentHash
+        pool: StationPool, credential: ContentHash, before: HostProfile? = nil
     ) {
         self.id = id
         self.protocolName = protocolName
@@ -51,6 +54,8 @@ package struct HostProfile: Sendable {
         self.decks = decks
         self.pool = pool
         self.credential = credential
+        growing = before?.growing ?? GrowingOutputs()
+        console = before?.console ?? HostConsole()
     }
 
     package var deckRules: DeckCheck.Rules {

@@ -246,6 +246,7 @@ package final class HostRunner: Sendable {
             case .report(.job(let job), from: _): hear(job)
             case .report(.message(let words), from: _):
                 log.info("the host's operator says", metadata: ["message": "\(words)"])
+                host.console.hear(words, at: clock.now())
                 await noteHostEvent("host.message", words: words)
             case .report(.lineDown(let error), from: let session):
                 log.notice("a line is down", metadata: ["session": "\(session)", "reason": "\(error)"])

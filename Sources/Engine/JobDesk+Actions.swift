@@ -126,7 +126,7 @@ extension JobDesk {
 
     private static let longestQuestion = Duration.seconds(10)
 
-    private func need(_ ability: Abilities, _ name: String, _ id: HostID) throws(DeskError) {
+    func need(_ ability: Abilities, _ name: String, _ id: HostID) throws(DeskError) {
         guard let abilities = host(id)?.pool.abilities, !abilities.contains(ability) else { return }
         throw .lacks(host: id, ability: name)
     }
@@ -139,21 +139,30 @@ extension JobDesk {
             throw DeskError.hostSilent(job.host, "it is not configured any more")
         }
         try need(.hold, "hold", host.id)
+        try await ask(host, for: job.owner) { station throws(StationError) in try await question(station, number) }
+    }
+
+    /// Asks the host over a session of its pool, within a time that a client can wait for.
+    func ask<Answer: Sendable>(
+        _ host: HostProfile, for owner: Owner,
+        _ question: @escaping @Sendable (any Station) async throws(StationError) -> Answer
+    ) async throws -> Answer {
         let now = clock.now()
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            return try await withThrowingTaskGroup(of: Answer?.self) { group in
                 group.addTask {
                     let lease = try await host.pool.lease(
-                        owner: job.owner, priority: 15, submittedAt: now, purpose: .control)
+                        owner: owner, priority: 15, submittedAt: now, purpose: .control)
                     defer { lease.release() }
-                    try await question(lease.station, number)
+                    return try await question(lease.station)
                 }
                 group.addTask {
                     try await Task.sleep(for: Self.longestQuestion)
                     throw StationError.deadline("\(Self.longestQuestion.components.seconds) s passed")
                 }
                 defer { group.cancelAll() }
-                try await group.next()
+                guard let answer = try await group.next() ?? nil else { throw StationError.closed }
+                return answer
             }
         } catch let error as StationError {
             switch error {

@@ -32,11 +32,17 @@ package final class JobDesk: Sendable {
         self.store = store
         self.watch = watch
         self.clock = clock
+        watchOutputs(of: hosts)
+    }
+
+    private func watchOutputs(of hosts: [HostProfile]) {
         for host in hosts { host.growing.observe { [weak watch] job in watch?.outputHasGrown(of: job) } }
     }
 
     /// Takes jobs for these hosts from now on, within these limits.
     package func serve(_ hosts: [HostProfile], ownerLimits: BacklogLimits) {
+        let known = self.hosts
+        watchOutputs(of: hosts.filter { host in !known.contains { $0.growing === host.growing } })
         settings.withLock { $0 = Settings(hosts: hosts.sorted { $0.id < $1.id }, ownerLimits: ownerLimits) }
     }
 

@@ -71,6 +71,7 @@ package final class Gateway: Sendable {
         addSearchRoutes(to: &router)
         addEventRoutes(to: &router)
         addHostRoutes(to: &router)
+        addConsoleRoutes(to: &router)
         addUnclaimedRoutes(to: &router)
         addWebhookRoutes(to: &router)
         addHealthRoutes(to: &router)

@@ -27,6 +27,8 @@ package struct GatewaySettings: Sendable {
     /// How often each owner may ask, and who runs the gateway.
     package var ownerRates = OwnerRates.none
     package var localRates = OwnerRates.none
+    /// A job is changed and removed only under `If-Match`.
+    package var requiresMatch = false
     package var mostLabels = 32
     package var mostNotifyURLs = 5
     /// Webhooks of one owner: each is looked at in every commit of his.

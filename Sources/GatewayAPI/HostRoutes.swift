@@ -48,7 +48,7 @@ extension Gateway {
         return try await show(host, status: 200)
     }
 
-    private func host(_ request: Request, _ caller: Caller) throws(Problem) -> HostProfile {
+    func host(_ request: Request, _ caller: Caller) throws(Problem) -> HostProfile {
         let text = request.parameter("id") ?? ""
         guard let host = HostID(text).flatMap({ desk.host($0) }), caller.maySee(host.id) else {
             throw Problem(.notFound, "There is no host \"\(text.prefix(64))\".")
@@ -144,6 +144,8 @@ extension Gateway {
         json.string("/v1/jobs?host=\(host.id)")
         json.key("retry")
         json.string("/v1/hosts/\(host.id)/retry")
+        json.key("console")
+        json.string("/v1/hosts/\(host.id)/console")
         json.key(status.isDraining ? "resume" : "drain")
         json.string("/v1/hosts/\(host.id)/\(status.isDraining ? "resume" : "drain")")
         json.endObject()

@@ -134,6 +134,16 @@ extension Gateway {
         return try await actionAnswer(after, effect.rawValue, status: 200)
     }
 
+    /// Before a job is changed or removed for good.
+    func demandMatch(_ request: Request, _ job: Job) throws(Problem) {
+        guard !settings.requiresMatch || request["if-match"] != nil else {
+            throw Problem(
+                .preconditionRequired, "Read the job, and say with If-Match which version you saw.",
+                fields: ["ETag": JobDocument.tag(job)])
+        }
+        try checkMatch(request, job)
+    }
+
     func checkMatch(_ request: Request, _ job: Job) throws(Problem) {
         guard request.stillMatches(JobDocument.tag(job)) else {
             throw Problem(

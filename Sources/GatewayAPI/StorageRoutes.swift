@@ -10,7 +10,7 @@ extension Gateway {
             let caller = try caller(of: request, for: .jobsCancel)
             _ = try QueryReader(request)
             let job = try await job(request, caller)
-            try checkMatch(request, job)
+            try demandMatch(request, job)
             _ = try await desk.purge(job, by: caller.principal)
             return .empty(204, fields: ["Cache-Control": "no-store"])
         }

@@ -33,6 +33,8 @@ package final class Server: Sendable {
         package var knownHosts: Set<String>?
         /// Sent with every answer, problems included, unless the answer has that field itself.
         package var fields: Fields = [:]
+        /// Other sites whose pages may read the answers.
+        package var origins = Origins()
         package var tls: TLSServerSettings?
         /// Sent in addition by what was asked over TLS.
         package var fieldsOverTLS: Fields = [:]

@@ -18,7 +18,9 @@ extension ServerConnection {
         case .methodNotAllowed(let allow):
             answer(Problem(.methodNotAllowed, "This path has the methods \(allow).", fields: ["Allow": allow]))
         case .options(let allow):
-            answer(.empty(204, fields: ["Allow": allow]))
+            var fields: Fields = ["Allow": allow]
+            fields.add(context.options.origins.preflight(head, allow: allow))
+            answer(.empty(204, fields: fields))
         case .route(let route, let parameters):
             current?.route = route.name
             let request = Request(
@@ -182,6 +184,7 @@ extension ServerConnection {
             stream = nil
             response.contentType = nil
         }
+        if !context.options.origins.isEmpty { response.fields.add(context.options.origins.fields(for: current.head)) }
         let id = current.head.value("x-request-id").flatMap { RequestID.isUsable($0) ? Array($0) : nil }
         context.writeHead(
             response, length: length, isChunked: isChunked, keepsAlive: keepsAlive,

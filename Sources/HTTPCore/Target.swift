@@ -111,6 +111,12 @@ package enum Authority {
         return split(octets[...]).map { String(decoding: $0.host.map(Octet.lowercased), as: UTF8.self) } ?? authority
     }
 
+    /// Whether a host, as `host(of:)` gives it, is an address and no name.
+    package static func isAddress(_ host: String) -> Bool {
+        if host.hasPrefix("["), host.hasSuffix("]") { return IPAddress(String(host.dropFirst().dropLast())) != nil }
+        return IPAddress(host) != nil
+    }
+
     private static func split(_ octets: ArraySlice<UInt8>) -> (host: ArraySlice<UInt8>, port: ArraySlice<UInt8>)? {
         var end = octets.firstIndex(of: UInt8(ascii: ":")) ?? octets.endIndex
         if octets.first == UInt8(ascii: "[") {

@@ -504,6 +504,7 @@ def faults(folder, score):
          "expired"),
         ("tls:\n  certificate: first.pem\n  key: first.key\n  client_certificates: required\n", "line 4, column 24: client_ca"),
         ("listen: 0.0.0.0:1\n", "is beyond this machine"), ("listen: [nonsense]\n", "line 1, column 10: listen is"),
+        ("http: {origins: [jobs.example]}\n", "line 1, column 18: origins is a list such as"),
         ("proxies: [10.0.0.0/99]\n", "line 1, column 11: 10.0.0.0/99 is no network"),
     ]
     wrong = []

@@ -61,6 +61,24 @@ import Testing
         }
     }
 
+    @Test func `an operator asks the console of a host, and reads there what was said`() async throws {
+        try await withHost { config in
+            let gateway = try gateway(config)
+            // A job that ends: then a session is up.
+            let id = try await submit(gateway.address, "IEFBR14")
+            #expect(try await Executable.run(["watch", id, "--gateway", gateway.address]).code == 0)
+            let asked = try await Executable.run(["hosts", "console", "demo", "$D", "I", "--gateway", gateway.address])
+            #expect(asked.code == 0, "\(asked.errors)")
+            #expect(asked.output.hasPrefix("INIT 1   INACTIVE"))
+            let said = try await Executable.run(["hosts", "console", "demo", "--gateway", gateway.address])
+            #expect(said.output.contains("> $D I\n"))
+            #expect(said.output.contains("  INIT 1   INACTIVE"))
+            let audit = try await Executable.run(["audit", "--subject", "demo", "--gateway", gateway.address])
+            #expect(audit.output.contains("host.command") && audit.output.contains("$D I"))
+            #expect(gateway.stop() == 0)
+        }
+    }
+
     @Test func `a job over its run limit is canceled by its host, and its end says so`() async throws {
         try await withHost { config in
             let gateway = try gateway(config)

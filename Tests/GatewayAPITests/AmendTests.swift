@@ -28,6 +28,19 @@ struct AmendTests {
 
     private static let json = [("Content-Type", "application/merge-patch+json")]
 
+    @Test func `where it is demanded, a job is changed and removed only under If-Match`() async throws {
+        let rig = try Rig { $0.requiresMatch = true }
+        let job = try await rig.submit()
+        let body = Array(#"{"labels":{"a":"b"}}"#.utf8)
+        let blind = try await rig.call("PATCH", "/v1/jobs/\(job.id)", Self.json, body: body)
+        #expect(blind.status == 428)
+        #expect(blind.problem == "precondition-required")
+        let tag = try #require(blind["etag"])
+        #expect(try await rig.call("DELETE", "/v1/jobs/\(job.id)").status == 428)
+        let seen = try await rig.call("PATCH", "/v1/jobs/\(job.id)", Self.json + [("If-Match", tag)], body: body)
+        #expect(seen.status == 200)
+    }
+
     @Test func `a change is for the version that was looked at`() async throws {
         let rig = try Rig()
         let job = try await rig.submit()

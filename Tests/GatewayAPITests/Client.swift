@@ -126,7 +126,8 @@ extension Rig {
     static func requestHead(
         _ method: String, _ target: String, _ fields: [(String, String)], length: Int?
     ) -> [UInt8] {
-        var head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n"
+        var head = "\(method) \(target) HTTP/1.1\r\n"
+        if !fields.contains(where: { $0.0 == "Host" }) { head += "Host: localhost\r\n" }
         for (name, value) in fields { head += "\(name): \(value)\r\n" }
         if let length { head += "Content-Length: \(length)\r\n" }
         return Array((head + "\r\n").utf8)

@@ -50,6 +50,25 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
         #expect(APIKey(environment: "A_") == nil)
     }
 
+    @Test(arguments: [
+        ("evil.example", 421), ("evil.example:8077", 421), ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost:8077", 200), ("LOCALHOST", 200), ("port77.localhost", 200), ("127.0.0.1:1", 200),
+        ("[::1]:8077", 200),
+    ])
+    func `without keys a name that was made to point here is not served`(host: String, status: Int) async throws {
+        let rig = try Rig(keysAt: .system)
+        let answer = try await rig.call("GET", "/v1/jobs", [("Host", host)])
+        #expect(answer.status == status)
+        if status == 421 { #expect(answer.problem == "misdirected") }
+    }
+
+    @Test func `with a key any name is served`() async throws {
+        let rig = try Rig(keysAt: .system)
+        let (key, _) = try await rig.makeKey(adminKey)
+        #expect(try await rig.call("GET", "/v1/jobs", Rig.bearer(key) + [("Host", "any.example")]).status == 200)
+    }
+
     @Test func `without keys loopback is open, and from the first key on nobody is let in without one`() async throws {
         let rig = try Rig(keysAt: .system)
         #expect(try await rig.status("/v1/jobs", nil) == 200)

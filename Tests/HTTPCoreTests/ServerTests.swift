@@ -55,6 +55,62 @@ import Testing
         }
     }
 
+    @Test func `pages of a site that is named may read answers, those of others may not`() async throws {
+        try await TestServer.with {
+            #expect($0.origins.add("https://jobs.example") && $0.origins.add("http://localhost:3000"))
+        } _: { server in
+            let client = try await server.connect()
+            func answer(_ method: String, _ fields: String) async throws -> Answer {
+                try await client.send("\(method) /echo HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")
+                return try await client.answer()
+            }
+            let known = try await answer("GET", "Origin: https://jobs.example\r\n")
+            #expect(known["Access-Control-Allow-Origin"] == "https://jobs.example")
+            #expect(known["Access-Control-Expose-Headers"]?.contains("Location") == true)
+            #expect(known["Vary"]?.contains("Origin") == true)
+            #expect(known["Access-Control-Allow-Credentials"] == nil)
+            for other in [
+                "https://jobs.example.evil", "http://jobs.example", "https://JOBS.example", "null",
+                "https://jobs.example:8443",
+            ] {
+                let refused = try await answer("GET", "Origin: \(other)\r\n")
+                #expect(refused["Access-Control-Allow-Origin"] == nil, "\(other)")
+                #expect(refused["Vary"]?.contains("Origin") == true, "\(other)")
+            }
+            #expect(
+                try await answer("DELETE", "Origin: http://localhost:3000\r\n")["Access-Control-Allow-Origin"] != nil)
+            let asked = "Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n"
+            let preflight = try await answer("OPTIONS", asked)
+            #expect(preflight.status == 204)
+            #expect(preflight["Access-Control-Allow-Origin"] == "http://localhost:3000")
+            #expect(preflight["Access-Control-Allow-Methods"] == "GET, HEAD, POST, OPTIONS")
+            #expect(preflight["Access-Control-Allow-Headers"]?.contains("Idempotency-Key") == true)
+            let foreign = try await answer(
+                "OPTIONS", "Origin: https://x.example\r\nAccess-Control-Request-Method: POST\r\n")
+            #expect(foreign["Access-Control-Allow-Methods"] == nil && foreign["Access-Control-Allow-Origin"] == nil)
+        }
+    }
+
+    @Test func `without other sites nothing is said of them`() async throws {
+        try await TestServer.with { server in
+            let client = try await server.connect()
+            try await client.send("GET /echo HTTP/1.1\r\nHost: a\r\nOrigin: https://jobs.example\r\n\r\n")
+            let answer = try await client.answer()
+            #expect(answer["Access-Control-Allow-Origin"] == nil && answer["Vary"] == nil)
+        }
+    }
+
+    @Test(arguments: [
+        "jobs.example", "https://", "https://jobs.example/", "https://jobs.example/x", "ftp://jobs.example", "*",
+        "null",
+        "https://Jobs.example", "https://u@jobs.example", "https://jobs.example:99999", "https://a b",
+    ])
+    func `what no browser sends is no origin`(text: String) {
+        var origins = Origins()
+        #expect(!origins.add(text))
+        #expect(origins.isEmpty)
+    }
+
     @Test func `TRACE never echoes`() async throws {
         try await TestServer.with { server in
             let text = try await server.exchange(

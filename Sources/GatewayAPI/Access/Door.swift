@@ -35,6 +35,8 @@ package final class Door: Sendable {
     private let clock: WallClock
     /// Credentials of other kinds, asked in turn: nil means not mine, a problem means refused.
     private let others: [@Sendable (Request) throws -> Caller?]
+    /// Names under which nobody is asked for a key; nil: the server looks at names itself.
+    private let ownNames: Set<String>?
     private let keys = Mutex(Keys())
     private let uses = Mutex(Uses())
     private let guesses = Mutex(Guesses())
@@ -42,14 +44,17 @@ package final class Door: Sendable {
     private let decoy = ContentHash(of: [])
 
     /// Knows no key until the first `refresh`.
+    ///
+    /// - Parameter ownNames: of this machine, in lower case, beside `localhost`.
     package init(
-        store: any KeyStore, pepper: KeyPepper, clock: WallClock = .system,
+        store: any KeyStore, pepper: KeyPepper, clock: WallClock = .system, ownNames: Set<String>? = [],
         others: [@Sendable (Request) throws -> Caller?] = []
     ) {
         self.store = store
         self.pepper = pepper
         office = KeyOffice(store: store, pepper: pepper, clock: clock)
         self.clock = clock
+        self.ownNames = ownNames
         self.others = others
     }
 
@@ -148,6 +153,15 @@ package final class Door: Sendable {
     /// Without any key the gateway serves its own machine only; `serve` listens nowhere else then.
     private func keyless(_ request: Request) throws(Problem) -> Caller {
         guard request.peer?.ip.isLoopback ?? true else { throw Problem.credentialsMissing }
+        if let ownNames, request.peer != nil, let name = request.head.authority.map({ Authority.host(of: $0) }),
+            name != "localhost", !name.hasSuffix(".localhost"), !Authority.isAddress(name), !ownNames.contains(name)
+        {
+            // A page whose name was made to point here is of the same site as far as its browser can tell.
+            throw Problem(
+                .misdirected,
+                "There is no key yet, and \"\(name.prefix(100))\" is no name of this machine: put it under http: {names: [...]}, or make a key."
+            )
+        }
         // The browser of whoever sits here would carry what any page on the net puts together.
         if request.method != .get, request.method != .head, let site = request["sec-fetch-site"],
             site != "same-origin", site != "none"

@@ -94,7 +94,7 @@ extension Gateway {
         _ = try QueryReader(request)
         let job = try await job(request, caller)
         let patch = try JobPatch(try await jsonMembers(request, body), caller, mostLabels: settings.mostLabels)
-        try checkMatch(request, job)
+        try demandMatch(request, job)
         // With If-Match the job must still be the one that was looked at when the change is committed.
         let version = request["if-match"] == nil ? nil : job.version
         let amended = try await desk.amend(job, by: caller.principal, patch.words) { job in

@@ -4,7 +4,7 @@ import Wire
 struct Hosts: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look after the hosts of a running gateway.",
-        subcommands: [ListHosts.self, Drain.self, Resume.self], defaultSubcommand: ListHosts.self)
+        subcommands: [ListHosts.self, Drain.self, Resume.self, Console.self], defaultSubcommand: ListHosts.self)
 
     struct ListHosts: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -46,6 +46,37 @@ struct Hosts: ParsableCommand {
         @OptionGroup var client: ClientOptions
 
         func run() throws { try client.show("resume", of: id) }
+    }
+
+    struct Console: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a command to a host's operator console; without one, show what was said there.",
+            discussion: "The command is in the audit log.  Example:  port77 hosts console payroll '$D'")
+
+        @Argument(help: "The host's ID.")
+        var id: String
+
+        @Argument(help: "The command, in the host's language.")
+        var command: [String] = []
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let path = "/v1/hosts/\(percentEncoded(id))/console"
+            var fields = ["Accept": client.json ? "application/json" : "text/plain"]
+            if command.isEmpty {
+                printOctets(try client.ask("GET", path, fields: fields).body)
+            } else {
+                var json = JSONWriter()
+                json.beginObject()
+                json.key("command")
+                json.string(command.joined(separator: " "))
+                json.endObject()
+                fields["Content-Type"] = "application/json"
+                printOctets(try client.ask("POST", path, fields: fields, body: json.bytes).body)
+            }
+            if client.json { printOctets([0x0A]) }
+        }
     }
 
     fileprivate static func line(_ host: JSONValue) -> String {

@@ -15,6 +15,10 @@ struct Configuration: Equatable, Sendable {
     var http = Limits()
     /// The names clients may call the gateway by, in lower case, beside those of this machine; nil: any.
     var names: Set<String>?
+    /// Other sites whose pages may ask, by the Fetch standard.
+    var origins = Origins()
+    /// A job is changed and removed only by whoever says with `If-Match` which version he saw.
+    var requiresMatch = false
     var data = "./port77-data"
     /// Where the web page and the API's description lie; nil: beside the executable, or in the source tree.
     var publicFolder: String?

@@ -4,7 +4,7 @@ import Lines
 import Yams
 
 extension ConfigurationReader {
-    static let listeningMembers = ["listen", "tls", "proxies", "http", "drain_seconds"]
+    static let listeningMembers = ["listen", "tls", "proxies", "http", "drain_seconds", "require_if_match"]
 
     mutating func readListening(_ members: [String: Node], into configuration: inout Configuration) {
         if let node = members["listen"] {
@@ -15,6 +15,9 @@ extension ConfigurationReader {
         if let node = members["tls"] { configuration.tls = readServerTLS(node, into: &configuration) }
         if let node = members["proxies"] { configuration.proxies = readProxies(node) }
         if let node = members["http"] { readHTTP(node, into: &configuration) }
+        if let node = members["require_if_match"], let isOn = flag(node, "require_if_match") {
+            configuration.requiresMatch = isOn
+        }
         if let node = members["drain_seconds"], let seconds = number(node, "drain_seconds", 0...3600) {
             configuration.announcement = .seconds(seconds)
         }
@@ -176,7 +179,7 @@ extension ConfigurationReader {
         let counts: [(String, WritableKeyPath<Limits, Int>)] = [
             ("connections", \.connections), ("connections_per_address", \.connectionsPerAddress),
         ]
-        let known = seconds.map(\.0) + counts.map(\.0) + ["names"]
+        let known = seconds.map(\.0) + counts.map(\.0) + ["names", "origins"]
         guard let members = members(of: node, named: "http", known: known) else { return }
         for (name, path) in seconds {
             if let member = members[name], let value = number(member, name, 1...3600) {
@@ -194,6 +197,17 @@ extension ConfigurationReader {
                 return
             }
             configuration.names = Set(sequence.compactMap { string($0, "names")?.lowercased() })
+        }
+        if let member = members["origins"] {
+            for node in member.sequence.map({ Array($0) }) ?? [member] {
+                guard let text = string(node, "origins") else { continue }
+                if !configuration.origins.add(text) {
+                    fault(
+                        node,
+                        "origins is a list such as [https://jobs.example]: scheme and name as browsers send them, without a path"
+                    )
+                }
+            }
         }
     }
 }

@@ -13,8 +13,8 @@ struct HostMaker: Sendable {
     let environment: [String: String]
     let log: Logger
 
-    /// - Parameter pool: of the same host, with sessions that go on; nil: a new one.
-    func profile(_ host: Configuration.Host, keeping pool: StationPool? = nil) async throws -> HostProfile {
+    /// - Parameter before: the same host, whose sessions go on.
+    func profile(_ host: Configuration.Host, keeping before: HostProfile? = nil) async throws -> HostProfile {
         let id = host.id
         let password = try host.password.reveal(environment: environment)
         let credential = secret.fingerprint(of: "\(host.address) \(host.user) \(password)")
@@ -31,12 +31,12 @@ struct HostMaker: Sendable {
             codePage: host.wireCodePage,
             longestCard: host.longestCard, uncertainPolicy: host.uncertainPolicy, cutDeck: host.cutDeck,
             hasMarkerCard: host.hasMarkerCard, requiresKey: host.requiresKey, limits: host.limits, decks: host.decks,
-            pool: pool
+            pool: before?.pool
                 ?? StationPool(
                     settings, refused: refusal?.credential == credential ? refusal?.reason : nil,
                     changed: { await events.changed($0) }
                 ) { _ in makeStation() },
-            credential: credential)
+            credential: credential, before: before)
         if try await store.isDraining(id) { profile.pool.drain() }
         return profile
     }

@@ -43,7 +43,7 @@ extension RunningGateway {
                 if before == host, isKnown { continue }
                 if before.isReached(as: host), isKnown, let profile = desk.host(host.id) {
                     result.adjusted.append(host.id)
-                    adjusted.append(try await maker.profile(host, keeping: profile.pool))
+                    adjusted.append(try await maker.profile(host, keeping: profile))
                     continue
                 }
                 result.changed.append(host.id)

@@ -93,7 +93,10 @@ final class RunningGateway: Sendable {
         }
 
         others = OtherCredentials(configuration.auth, log: log)
-        let door = Door(store: store, pepper: KeyPepper(secret: secret.octets), others: others.askers(log))
+        let door = Door(
+            store: store, pepper: KeyPepper(secret: secret.octets),
+            ownNames: configuration.names == nil ? [ProcessInfo.processInfo.hostName.lowercased()] : nil,
+            others: others.askers(log))
         try await door.refresh()
         self.door = door
         try ListenRules.check(
@@ -104,6 +107,7 @@ final class RunningGateway: Sendable {
         settings.identify = { try door.caller(of: $0) }
         settings.jobLife = configuration.retention.ages[.jobs]
         settings.version = Version.text
+        settings.requiresMatch = configuration.requiresMatch
         settings.cursorSecret = secret.octets
         settings.ownerRates = configuration.ownerRates
         settings.localRates = configuration.localRates
@@ -128,6 +132,7 @@ final class RunningGateway: Sendable {
         options.fields = Gateway.fields
         if configuration.tls?.isStrict == true { options.fieldsOverTLS = Gateway.fieldsOverTLS }
         options.limits = configuration.http
+        options.origins = configuration.origins
         options.knownHosts = configuration.names?.union(["localhost", "127.0.0.1", "[::1]"])
         options.tls = tls
         let proxies = Locked(Proxies(configuration.proxies))
