@@ -1,6 +1,6 @@
 package import Jobs
 import Stations
-package import Stores
+import Stores
 import Synchronization
 
 /// What was said at the operator's console of a host since the gateway began: the host's own messages, commands and their
