@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import GatewayAPI
 import HTTPCore
 import Jobs
