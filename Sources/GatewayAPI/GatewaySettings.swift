@@ -17,8 +17,8 @@ package struct GatewaySettings: Sendable {
     package var mostJSONOctets = 4 * 1024 * 1024
     /// What of a form's deck is held when it comes before the host.
     package var mostHeldDeckOctets = 1024 * 1024
-    /// Octets read, rendered and written in one step of an output.
-    package var outputPieceOctets = 128 * 1024
+    /// Octets read, rendered and written in one step of an output: a client that does not read has some such pieces waiting.
+    package var outputPieceOctets = 64 * 1024
     /// A followed output that does not grow is let go after this; the client comes back with `from`.
     package var followIdle = Duration.seconds(600)
     /// Bounds of one search: octets that are read, and jobs that are looked at.

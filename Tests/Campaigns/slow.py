@@ -4,12 +4,12 @@ each slow one is gone by its deadline.
     python3 Tests/Campaigns/slow.py --port77 .build/debug/port77 --share 10          # a tenth, short deadlines: for make test
     python3 Tests/Campaigns/slow.py --port77 .build/release/port77 --share 1         # 5,000 + 3 x 1,000, deadlines as shipped
 """
-import json
+import collections
+import multiprocessing
 import resource
 import select
 import socket
 import tempfile
-import threading
 import time
 
 from ground import Client, Ground, Score, argument
@@ -20,62 +20,91 @@ LINES = 60000
 
 class Slow:
     """One connection that takes its time."""
-    __slots__ = ("kind", "socket", "began", "ended", "said", "reset", "due")
+    __slots__ = ("kind", "socket", "began", "ended", "said", "reset")
 
     def __init__(self, kind, line):
         self.kind, self.socket = kind, line
-        self.began, self.ended, self.said, self.reset, self.due = time.monotonic(), None, b"", False, 0
+        self.began, self.ended, self.said, self.reset = time.monotonic(), None, b"", False
 
 
 class Crowd:
-    """All slow clients, driven by one thread: an octet each now and then, and note is taken of their end."""
+    """All slow clients, driven by a process of their own, so that measuring does not wait for them: an octet each now and then,
+    and note is taken of their end."""
 
     def __init__(self, port, target, counts, pace):
-        self.port, self.pace = port, pace
-        self.all, self.by_descriptor = [], {}
-        self.poll = select.epoll()
-        first = {
+        self.port, self.pace, self.counts = port, pace, counts
+        self.first = {
             "idle": b"", "kept": b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", "head": b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Drip: ",
             "body": b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n//A",
             "unread": f"GET {target} HTTP/1.1\r\nHost: a\r\nAccept: application/octet-stream\r\n\r\n".encode()}
+        self.all, self.by_descriptor, self.dripping = [], {}, collections.deque()
+        self.here, there = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(target=self.run, args=(there,), daemon=True)
+        self.process.start()
+        there.close()
+        self.here.recv()  # all have come
+
+    def left(self):
+        return self.process.is_alive() and not self.here.poll()
+
+    def end_all(self):
+        """What became of each."""
+        if self.left():
+            self.here.send("stop")
+        self.all = self.here.recv()
+        self.process.join()
+
+    # In the process of the crowd.
+
+    def connect(self):
         number = 0
-        for kind, count in counts.items():
+        for kind, count in self.counts.items():
             for _ in range(count):
                 number += 1
                 line = socket.socket()
                 if kind == "unread":
                     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 line.bind((f"127.0.{1 + number // 200 // 200}.{1 + number // 200 % 200}", 0))
-                line.connect(("127.0.0.1", port))
+                line.connect(("127.0.0.1", self.port))
                 line.setblocking(False)
                 slow = Slow(kind, line)
-                if first[kind]:
-                    line.send(first[kind])
-                slow.due = slow.began + pace
+                if self.first[kind]:
+                    line.send(self.first[kind])
+                if kind in ("head", "body"):
+                    self.dripping.append((slow.began + self.pace, slow))
                 self.all.append(slow)
                 self.by_descriptor[line.fileno()] = slow
                 # Who does not read learns of the end by an error only.
                 self.poll.register(line, select.EPOLLIN | select.EPOLLRDHUP if kind != "unread" else 0)
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.stopping = False
-        self.thread.start()
 
-    def run(self):
-        while not self.stopping and self.by_descriptor:
-            for descriptor, events in self.poll.poll(self.pace / 10):
+    def run(self, there):
+        self.poll = select.epoll()
+        self.connect()
+        there.send("came")
+        while self.by_descriptor and not there.poll():
+            wait = self.dripping[0][0] - time.monotonic() if self.dripping else 0.1
+            for descriptor, events in self.poll.poll(min(0.1, max(0, wait))):
                 slow = self.by_descriptor.get(descriptor)
                 if slow:
                     self.hear(slow, events)
-            now = time.monotonic()
-            for slow in list(self.by_descriptor.values()):
-                if slow.kind in ("head", "body") and slow.due <= now:
-                    slow.due = now + self.pace
-                    try:
-                        slow.socket.send(b"x")
-                    except BlockingIOError:
-                        pass
-                    except OSError:
-                        self.end(slow, True)
+            self.drip()
+        for slow in self.all:
+            slow.socket = None
+        there.send(self.all)
+
+    def drip(self):
+        now = time.monotonic()
+        while self.dripping and self.dripping[0][0] <= now:
+            _, slow = self.dripping.popleft()
+            if slow.ended:
+                continue
+            self.dripping.append((now + self.pace, slow))
+            try:
+                slow.socket.send(b"x")
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.end(slow, True)
 
     def hear(self, slow, events):
         if slow.kind == "unread":
@@ -97,9 +126,6 @@ class Crowd:
         self.by_descriptor.pop(slow.socket.fileno(), None)
         self.poll.unregister(slow.socket)
         slow.socket.close()
-
-    def left(self, kind=None):
-        return sum(1 for slow in list(self.by_descriptor.values()) if kind in (None, slow.kind))
 
 
 def quantile(values, share):
@@ -146,13 +172,13 @@ def main():
     crowd = Crowd(ground.gateway.port, output, counts, pace=0.5)
     came = time.monotonic() - began
     busy, bad_busy = measure(ground.gateway, document, seconds=seconds)
-    most, peak = len(crowd.all), ground.gateway.resident()
+    most, peak = sum(counts.values()), ground.gateway.resident()
     longest = max(deadlines.values()) + 40
     while crowd.left() and time.monotonic() < began + came + longest:
         peak = max(peak, ground.gateway.resident())
         time.sleep(0.1)
     after, bad_after = measure(ground.gateway, document, requests=100)
-    crowd.stopping = True
+    crowd.end_all()
 
     print(f"{most} slow clients came within {came:.1f} s; {len(busy)} requests beside them: p50 {quantile(busy, .5):.2f} ms, p99 "
           f"{quantile(busy, .99):.2f} ms, before {quantile(quiet, .5):.2f} and {quantile(quiet, .99):.2f} ms; resident "
