@@ -41,7 +41,9 @@ let rooms: [Room] = [
     Room("Stores", ["CSystem", "Wire", "Jobs", grdb, sqlite, crypto, logging]),
     Room("Webhooks", ["CCurl", "CSystem", "Wire", "Lines", "Jobs", "Stores", crypto, logging]),
     Room("Engine", ["Wire", "Lines", "Jobs", "Stations", "Stores", logging]),
-    Room("GatewayAPI", ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", crypto, logging]),
+    Room(
+        "GatewayAPI",
+        ["Wire", "Lines", "HTTPCore", "Jobs", "Stations", "Stores", "Webhooks", "Engine", crypto, logging]),
     Room("ReferenceHost", ["CSystem", "Wire", "Lines", "Protocols", "Jobs", crypto, logging]),
 ]
 
@@ -93,7 +95,9 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     ]
-        + rooms.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings + seededBug(in: $0.name)) }
+        + rooms.map {
+            .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings + seededBug(in: $0.name))
+        }
         + [
             .executableTarget(
                 name: "port77",
@@ -130,6 +134,7 @@ if Context.environment["PORT77_FUZZ"] != nil {
         Room("rfc407-station", ["Protocols", "Wire"]),
         Room("probe", ["Protocols"]),
         Room("token", ["Wire"]),
+        Room("pattern", ["Wire"]),
     ]
     package.targets += targets.map {
         .executableTarget(

@@ -86,6 +86,22 @@ struct PatternTests {
         }
     }
 
+    @Test func `any octets are a pattern that keeps its word, or a fault with its place`() throws {
+        var random = SystemRandomNumberGenerator()
+        let pieces = [
+            "a", "b", ".", "[ab]", "[^a]", "(", ")", "(?:", "|", "*", "+", "?", "{2}", "{1,3}", "^", "$", "\\", "\\d",
+            "-", "é", "😀",
+        ]
+        for _ in 0..<2000 {
+            let pattern = (0..<Int.random(in: 0...8)).map { _ in pieces.randomElement(using: &random) ?? "a" }.joined()
+            let record = (0..<Int.random(in: 0...12)).map { _ -> UInt8 in
+                [0x61, 0x62, 0x2E, 0xE9].randomElement(using: &random) ?? 0x61
+            }
+            let input = [UInt8.random(in: 0...1, using: &random)] + Array("\(pattern)\n".utf8) + record
+            #expect(PatternClaim.violation(input) == nil, "\(pattern) in \(record)")
+        }
+    }
+
     /// `(a?){n}a{n}` takes a backtracking engine 2 to the n steps, `a.{n}` an automaton made beforehand 2 to the n states.
     @Test(arguments: ["(a?){60}a{60}", "a.{60}c", "(.*a){12}c", "((a|b)*){20}c"])
     func `no pattern takes more than linear time`(_ text: String) throws {

@@ -1,0 +1,1 @@
+../../WireTests/PatternClaim.swift
