@@ -46,7 +46,7 @@ struct RequestRow: Sendable, CustomTestStringConvertible {
     }
     private static func chunks(_ body: String) -> String { post("Transfer-Encoding: chunked", body) }
 
-    static let all = framing + chunked + syntax + hosts + targets + versionsAndMethods + expectations
+    static let all = framing + chunked + syntax + hosts + targets + versionsAndMethods + expectations + limits
 
     static let framing: [RequestRow] = [
         RequestRow("a body by length", post("Content-Length: 5", "hello"), .answered(200), body: "hello"),
@@ -335,5 +335,27 @@ struct RequestRow: Sendable, CustomTestStringConvertible {
         RequestRow(
             "a content coding", post("Content-Encoding: gzip\r\nContent-Length: 5", "hello"), .answered(415),
             body: "hello"),
+    ]
+
+    static let limits: [RequestRow] = [
+        RequestRow("a request line beyond 8 KiB", get("/" + String(repeating: "a", count: 8192)), .refused(414)),
+        RequestRow("a query beyond 8 KiB", get("/echo?a=" + String(repeating: "a", count: 8192)), .refused(414)),
+        RequestRow("a field beyond 16 KiB", with("X: " + String(repeating: "a", count: 16384)), .refused(431)),
+        RequestRow(
+            "a name beyond 16 KiB", with(String(repeating: "X", count: 16384) + ": a"), .refused(431)),
+        RequestRow(
+            "a hundred fields beside Host", with(Array(repeating: "X: a", count: 100).joined(separator: "\r\n")),
+            .refused(431)),
+        RequestRow(
+            "fields beyond 32 KiB",
+            with(Array(repeating: "X: " + String(repeating: "a", count: 8000), count: 5).joined(separator: "\r\n")),
+            .refused(431)),
+        RequestRow(
+            "extensions beyond 1 KiB",
+            chunks(String(repeating: "1;" + String(repeating: "a", count: 200) + "\r\nx\r\n", count: 6)),
+            .refused(400)),
+        RequestRow(
+            "an extension beyond 256 octets", chunks("1;" + String(repeating: "a", count: 256) + "\r\nx\r\n0\r\n\r\n"),
+            .refused(400)),
     ]
 }
