@@ -27,6 +27,7 @@ package struct PDFPaper: PrintPaper {
     private var nodes: [Int] = []
     private var pages: [Int] = []
     private var pageCount = 0
+    private var treeIsWritten = false
 
     private var content: [UInt8] = []
     private var lines = 0
@@ -95,8 +96,16 @@ package struct PDFPaper: PrintPaper {
     /// After the last line of a file; the next one begins on a page of its own.
     package mutating func finish(to output: inout [UInt8]) { closePage(&output) }
 
-    /// The page tree and the end of the file. A print-out of nothing is one blank page.
-    package mutating func end(to output: inout [UInt8]) {
+    /// The page tree and the end of the file, a part of it with each call. A print-out of nothing is one blank page.
+    ///
+    /// - Returns: whether there is more to come.
+    package mutating func end(to output: inout [UInt8]) -> Bool {
+        if !treeIsWritten { writeTree(&output) }
+        return pdf.end(root: catalog, info: info, to: &output)
+    }
+
+    private mutating func writeTree(_ output: inout [UInt8]) {
+        treeIsWritten = true
         if pageCount == 0 { advance(&output) }
         closePage(&output)
         closeNode(&output)
@@ -105,7 +114,6 @@ package struct PDFPaper: PrintPaper {
         pdf.object(
             catalog, "<< /Type /Catalog /Pages \(tree) 0 R /ViewerPreferences << /DisplayDocTitle true >> >>",
             to: &output)
-        pdf.end(root: catalog, info: info, to: &output)
     }
 
     /// To the next line, on a new page if need be.
