@@ -73,6 +73,18 @@ package final class GrowingOutputs: Sendable {
         tell(job) { $0.files[job, default: [:]][file.number] = file }
     }
 
+    /// Under the number behind those that the job has and those that are being taken.
+    ///
+    /// - Parameter last: the highest number that is stored.
+    func add(to job: JobID, behind last: Int, _ make: (Int) -> File) -> File {
+        tell(job) { state in
+            let number = 1 + max(last, state.files[job]?.keys.max() ?? 0)
+            let file = make(number)
+            state.files[job, default: [:]][number] = file
+            return file
+        }
+    }
+
     package func grow(_ file: File, of job: JobID, to extent: Extent) {
         file.set(extent)
         tell(job) { _ in }
@@ -90,11 +102,12 @@ package final class GrowingOutputs: Sendable {
     /// They are committed, or nobody takes them any more.
     package func forget(_ job: JobID) { tell(job) { $0.files[job] = nil } }
 
-    private func tell(_ job: JobID, _ change: (inout State) -> Void) {
-        let observers = state.withLock { state in
-            change(&state)
-            return state.observers
+    private func tell<Result: Sendable>(_ job: JobID, _ change: (inout State) -> Result) -> Result {
+        let (result, observers) = state.withLock { state in
+            let result = change(&state)
+            return (result, state.observers)
         }
         for observer in observers { observer(job) }
+        return result
     }
 }

@@ -38,7 +38,7 @@ package struct HostProfile: Sendable {
         mostDeckOctets: Int = 16 * 1024 * 1024, uncertainPolicy: Job.UncertainPolicy = .hold,
         cutDeck: CutDeck? = nil, hasMarkerCard: Bool = false, requiresKey: Bool = false,
         limits: BacklogLimits = BacklogLimits(), decks: DeckCustoms = DeckCustoms(),
-        pool: StationPool, credential: ContentHash, before: HostProfile? = nil
+        pool: StationPool, growing: GrowingOutputs? = nil, credential: ContentHash, before: HostProfile? = nil
     ) {
         self.id = id
         self.protocolName = protocolName
@@ -54,7 +54,7 @@ package struct HostProfile: Sendable {
         self.decks = decks
         self.pool = pool
         self.credential = credential
-        growing = before?.growing ?? GrowingOutputs()
+        self.growing = growing ?? before?.growing ?? GrowingOutputs()
         console = before?.console ?? HostConsole()
     }
 

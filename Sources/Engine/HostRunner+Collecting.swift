@@ -108,11 +108,11 @@ extension HostRunner {
     ) async throws -> (FinishedSpoolFile, printed: Outcome?) {
         let isLong = file.octets.map { $0 > StagedBody.mostInlineOctets } ?? true
         let body = isLong ? try await store.resumeSpoolFile(of: id, file: file.number) : try await store.stageBody()
-        let page = CodePage(named: file.code) ?? host.codePage
-        let form: RecordSplitter.Form = file.code == "BINARY" ? .fixed(max(1, file.recordLength)) : .text(page)
         let taker = SpoolTaker(
-            body: body, renderer: TextRenderer(file.carriageControl, records: form, code: page),
-            reads: file.kind == .print,
+            body: body,
+            tally: TextTally(
+                file.kind, file.carriageControl, code: file.code, recordLength: file.recordLength,
+                hostPage: host.codePage),
             checkpointOctets: isLong ? Self.checkpointOctets : .max)
         let growing = GrowingOutputs.File(
             number: file.number, kind: file.kind, step: file.step, ddName: file.ddName,
@@ -133,37 +133,33 @@ extension HostRunner {
             if isLong { try? await body.checkpoint() } else { await body.discard() }
             throw error
         }
-        let (records, textOctets, printed) = await taker.finish()
+        let text = await taker.finish()
         var whole = GrowingOutputs.Extent()
-        (whole.octets, whole.textOctets, whole.records, whole.isWhole) = (body.octets, textOctets, records, true)
+        (whole.octets, whole.textOctets, whole.records, whole.isWhole) = (body.octets, text.octets, text.records, true)
         host.growing.grow(growing, of: id, to: whole)
         let staged = try await body.finish()
         let finished = FinishedSpoolFile(
             file: SpoolFile(
                 job: id, number: file.number, kind: file.kind, step: file.step, ddName: file.ddName,
                 carriageControl: file.carriageControl, code: file.code, recordLength: file.recordLength,
-                records: records, octets: staged.octets, textOctets: textOctets, hash: staged.hash),
+                records: text.records, octets: staged.octets, textOctets: text.octets, textHash: text.hash,
+                hash: staged.hash),
             body: staged)
-        return (finished, printed)
+        return (finished, text.scan.outcome)
     }
 }
 
 /// Stores a file while it comes and counts what it will be as text.
 private actor SpoolTaker {
     private let body: any BodyWriter
-    private var renderer: TextRenderer
+    private var tally: TextTally
     private let checkpointOctets: Int
     private var sinceCheckpoint = 0
     private var octets = 0
-    private var textOctets = 0
-    private var text: [UInt8] = []
-    /// nil for cards, which are data.
-    private var scan: PrintScan?
 
-    init(body: any BodyWriter, renderer: TextRenderer, reads: Bool, checkpointOctets: Int) {
+    init(body: any BodyWriter, tally: TextTally, checkpointOctets: Int) {
         self.body = body
-        self.renderer = renderer
-        scan = reads ? PrintScan() : nil
+        self.tally = tally
         self.checkpointOctets = checkpointOctets
     }
 
@@ -181,7 +177,7 @@ private actor SpoolTaker {
 
     private var extent: GrowingOutputs.Extent {
         var extent = GrowingOutputs.Extent()
-        (extent.octets, extent.textOctets, extent.records) = (octets, textOctets, renderer.wholeRecords)
+        (extent.octets, extent.textOctets, extent.records) = (octets, tally.octets, tally.wholeRecords)
         return extent
     }
 
@@ -196,19 +192,13 @@ private actor SpoolTaker {
         return extent
     }
 
-    func finish() -> (records: Int, textOctets: Int, printed: Outcome?) {
-        text.removeAll(keepingCapacity: true)
-        renderer.finish(to: &text)
-        scan?.append(text)
-        scan?.finish()
-        return (renderer.records, textOctets + text.count, scan?.outcome)
+    func finish() -> TextTally {
+        tally.finish()
+        return tally
     }
 
     private func count(_ piece: [UInt8]) {
-        text.removeAll(keepingCapacity: true)
-        renderer.append(piece.span, to: &text)
-        scan?.append(text)
+        tally.append(piece)
         octets += piece.count
-        textOctets += text.count
     }
 }

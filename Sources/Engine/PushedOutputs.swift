@@ -12,6 +12,7 @@ package struct PushedOutputs: OutputTaker {
     let host: HostID
     let codePage: CodePage
     let store: any JobStore
+    let growing: GrowingOutputs
     let clock: WallClock
     let sleeper: any Clock<Duration>
     let log: Logger
@@ -23,12 +24,14 @@ package struct PushedOutputs: OutputTaker {
     static let mostNamesakes = 50
 
     package init(
-        host: HostID, codePage: CodePage, store: any JobStore, clock: WallClock = .system,
+        host: HostID, codePage: CodePage, store: any JobStore, growing: GrowingOutputs = GrowingOutputs(),
+        clock: WallClock = .system,
         sleeper: any Clock<Duration> = ContinuousClock(), log: Logger
     ) {
         self.host = host
         self.codePage = codePage
         self.store = store
+        self.growing = growing
         self.clock = clock
         self.sleeper = sleeper
         var log = log
@@ -47,15 +50,39 @@ package struct PushedOutputs: OutputTaker {
     /// Everything that is known of a stream when it is complete.
     struct Taken: Sendable {
         let stream: PushedStream
-        let scan: PrintScan
+        let text: TextTally
         let body: StagedBody
-        let records: Int
-        let textOctets: Int
+        let shown: Shown?
+    }
+
+    /// A stream as it can be read while it comes.
+    struct Shown: Sendable {
+        let job: JobID
+        let file: GrowingOutputs.File
+    }
+
+    /// Shows a long stream to those who may see its job. Of whose it is there must be no doubt, and the job must be at the host: what
+    /// is shown here is not yet given.
+    func show(_ stream: PushedStream, _ scan: PrintScan, _ body: any BodyWriter) async throws(StoreError) -> Shown? {
+        let evidence = OutputMatcher.Evidence(job: stream.job, number: stream.number, name: stream.name, scan: scan)
+        let open = try await candidates(evidence).open
+        guard
+            case .job(let id, .certain, _) = OutputMatcher.match(
+                evidence, among: open.map { OutputMatcher.Candidate($0) }),
+            open.contains(where: { $0.id == id && $0.state.isAtHost })
+        else { return nil }
+        let last = try await store.spoolFiles(of: id).map(\.number).max() ?? 0
+        let file = growing.add(to: id, behind: last) { number in
+            GrowingOutputs.File(
+                number: number, kind: stream.kind, step: nil, ddName: nil, carriageControl: stream.carriageControl,
+                code: stream.code, recordLength: stream.recordLength, body: body, extent: .init())
+        }
+        return Shown(job: id, file: file)
     }
 
     func place(_ taken: Taken, isLast: Bool) async throws {
         let evidence = OutputMatcher.Evidence(
-            job: taken.stream.job, number: taken.stream.number, name: taken.stream.name, scan: taken.scan)
+            job: taken.stream.job, number: taken.stream.number, name: taken.stream.name, scan: taken.text.scan)
         var waited = Duration.zero
         while true {
             let (open, ended) = try await candidates(evidence)
@@ -76,7 +103,9 @@ package struct PushedOutputs: OutputTaker {
     }
 
     /// Jobs of this host that the evidence may mean: those that can still get output, and those that have ended.
-    private func candidates(_ evidence: OutputMatcher.Evidence) async throws -> (open: [Job], ended: [Job]) {
+    private func candidates(
+        _ evidence: OutputMatcher.Evidence
+    ) async throws(StoreError) -> (open: [Job], ended: [Job]) {
         var jobs: [Job] = []
         for id in [evidence.job, evidence.scan.marker].compactMap({ $0 }) {
             if let job = try await store.job(id), job.host == host { jobs.append(job) }
@@ -98,7 +127,9 @@ package struct PushedOutputs: OutputTaker {
     ) async throws -> Bool {
         let files = try await store.spoolFiles(of: job.id)
         let same = files.first { $0.hash == taken.body.hash && $0.kind == taken.stream.kind }
-        let number = same?.number ?? 1 + (files.map(\.number).max() ?? 0)
+        let shown = taken.shown.flatMap { $0.job == job.id ? $0.file.number : nil }
+        let others = files.map(\.number) + growing.files(of: job.id).map(\.number)
+        let number = same?.number ?? shown ?? 1 + (others.max() ?? 0)
         let file = FinishedSpoolFile(file: taken.file(number, of: job.id), body: taken.body)
         do {
             if job.state == .uncertain {
@@ -124,24 +155,20 @@ package struct PushedOutputs: OutputTaker {
 
     /// How the job ended, by this print-out or one that came before; a host that only prints may say nothing of it.
     private func outcome(_ taken: Taken, _ files: [SpoolFile], of job: Job) async throws -> Outcome {
-        if let outcome = taken.scan.outcome { return outcome }
+        if let outcome = taken.text.scan.outcome { return outcome }
         for file in files where file.kind == .print {
             let body = try await store.spoolBody(of: job.id, file: file.number)
-            let page = CodePage(named: file.code) ?? codePage
-            let form: RecordSplitter.Form = file.code == "BINARY" ? .fixed(max(1, file.recordLength)) : .text(page)
-            var renderer = TextRenderer(file.carriageControl, records: form, code: page)
-            var scan = PrintScan()
+            var tally = TextTally(
+                file.kind, file.carriageControl, code: file.code, recordLength: file.recordLength, hostPage: codePage)
             var offset = 0
-            while !scan.isDone {
+            while !tally.scan.isDone {
                 let piece = try await body.read(from: offset, count: DeckPreparation.pieceOctets)
-                offset += piece.count
-                var text: [UInt8] = []
-                if piece.isEmpty { renderer.finish(to: &text) } else { renderer.append(piece.span, to: &text) }
-                scan.append(text)
                 if piece.isEmpty { break }
+                offset += piece.count
+                tally.append(piece)
             }
-            scan.finish()
-            if let outcome = scan.outcome { return outcome }
+            tally.finish()
+            if let outcome = tally.scan.outcome { return outcome }
         }
         return Outcome(kind: .ok, text: "ENDED", matchedBy: "output")
     }
@@ -171,17 +198,17 @@ extension PushedOutputs.Taken {
     func file(_ number: Int, of job: JobID) -> SpoolFile {
         SpoolFile(
             job: job, number: number, kind: stream.kind, carriageControl: stream.carriageControl, code: stream.code,
-            recordLength: stream.recordLength, records: records, octets: body.octets, textOctets: textOctets,
-            hash: body.hash)
+            recordLength: stream.recordLength, records: text.records, octets: body.octets, textOctets: text.octets,
+            textHash: text.hash, hash: body.hash)
     }
 
     func unclaimed(on host: HostID, at time: Timestamp, _ reason: String) -> UnclaimedStream {
         UnclaimedStream(
-            host: host, at: time, name: stream.name ?? scan.separator?.name ?? scan.name,
-            hostJob: stream.number ?? scan.number.flatMap { JobNumber($0) }, header: stream.header, reason: reason,
+            host: host, at: time, name: stream.name ?? text.scan.separator?.name ?? text.scan.name,
+            hostJob: stream.number ?? text.scan.number.flatMap { JobNumber($0) }, header: stream.header, reason: reason,
             kind: stream.kind, carriageControl: stream.carriageControl, code: stream.code,
-            recordLength: stream.recordLength, records: records, octets: body.octets, textOctets: textOctets,
-            hash: body.hash)
+            recordLength: stream.recordLength, records: text.records, octets: body.octets, textOctets: text.octets,
+            textHash: text.hash, hash: body.hash)
     }
 }
 
@@ -190,18 +217,17 @@ private actor PushedSink: OutputSink {
     private let stream: PushedStream
     private let outputs: PushedOutputs
     private let body: any BodyWriter
-    private var renderer: TextRenderer
-    private var scan = PrintScan()
-    private var textOctets = 0
-    private var text: [UInt8] = []
+    private var tally: TextTally
+    private var shown: PushedOutputs.Shown?
+    private var hasAsked = false
 
     init(_ stream: PushedStream, of outputs: PushedOutputs, body: any BodyWriter) {
         self.stream = stream
         self.outputs = outputs
         self.body = body
-        let page = CodePage(named: stream.code) ?? outputs.codePage
-        let form: RecordSplitter.Form = stream.code == "BINARY" ? .fixed(max(1, stream.recordLength)) : .text(page)
-        renderer = TextRenderer(stream.carriageControl, records: form, code: page)
+        tally = TextTally(
+            stream.kind, stream.carriageControl, code: stream.code, recordLength: stream.recordLength,
+            hostPage: outputs.codePage)
     }
 
     func append(_ piece: [UInt8]) async throws(StationError) {
@@ -210,31 +236,36 @@ private actor PushedSink: OutputSink {
         } catch {
             throw .local("\(error)")
         }
-        text.removeAll(keepingCapacity: true)
-        renderer.append(piece.span, to: &text)
-        read()
+        tally.append(piece)
+        if !hasAsked, body.octets > StagedBody.mostInlineOctets {
+            hasAsked = true
+            shown = try? await outputs.show(stream, tally.scan, body)
+        }
+        if let shown {
+            var extent = GrowingOutputs.Extent()
+            (extent.octets, extent.textOctets, extent.records) = (body.octets, tally.octets, tally.wholeRecords)
+            outputs.growing.grow(shown.file, of: shown.job, to: extent)
+        }
     }
 
     func finish(isLast: Bool) async throws(StationError) {
-        text.removeAll(keepingCapacity: true)
-        renderer.finish(to: &text)
-        read()
-        scan.finish()
+        tally.finish()
+        defer { hide() }
         do {
-            let taken = PushedOutputs.Taken(
-                stream: stream, scan: scan, body: try await body.finish(), records: renderer.records,
-                textOctets: textOctets)
+            let taken = PushedOutputs.Taken(stream: stream, text: tally, body: try await body.finish(), shown: shown)
             try await outputs.place(taken, isLast: isLast)
         } catch {
             throw .local("\(error)")
         }
     }
 
-    func discard() async { await body.discard() }
+    func discard() async {
+        hide()
+        await body.discard()
+    }
 
-    /// Cards are data of any kind: what looks like a message in them is none.
-    private func read() {
-        textOctets += text.count
-        if stream.kind == .print { scan.append(text) }
+    private func hide() {
+        if let shown { outputs.growing.remove(shown.file, of: shown.job) }
+        shown = nil
     }
 }

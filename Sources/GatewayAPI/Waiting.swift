@@ -225,6 +225,7 @@ enum MediaTypes {
     static let records = "application/vnd.rje.records+json"
     static let pdf = "application/pdf"
     static let zip = "application/zip"
+    static let mixed = "multipart/mixed"
     static let html = "text/html"
     static let utf8HTML = "text/html; charset=utf-8"
 }

@@ -31,13 +31,15 @@ package struct SpoolFile: Equatable, Sendable {
     package var octets: Int
     /// Length of the rendering as `text/plain`: UTF-8, carriage control applied; negative: to be counted.
     package var textOctets: Int
+    /// Of that rendering, when it is long and was counted by the rule of today.
+    package var textHash: ContentHash?
     package var hash: ContentHash
     package var condition: Condition
 
     package init(
         job: JobID, number: Int, kind: Kind, step: String? = nil, ddName: String? = nil, sysoutClass: String? = nil,
         forms: String? = nil, carriageControl: CarriageControl, code: String, recordLength: Int, records: Int,
-        octets: Int, textOctets: Int, hash: ContentHash, condition: Condition = .sound
+        octets: Int, textOctets: Int, textHash: ContentHash? = nil, hash: ContentHash, condition: Condition = .sound
     ) {
         self.job = job
         self.number = number
@@ -52,6 +54,7 @@ package struct SpoolFile: Equatable, Sendable {
         self.records = records
         self.octets = octets
         self.textOctets = textOctets
+        self.textHash = textHash
         self.hash = hash
         self.condition = condition
     }

@@ -44,12 +44,13 @@ package struct UnclaimedStream: Equatable, Sendable {
     package var records: Int
     package var octets: Int
     package var textOctets: Int
+    package var textHash: ContentHash?
     package var hash: ContentHash
 
     package init(
         number: Int64 = 0, host: HostID, at: Timestamp, name: JobName? = nil, hostJob: JobNumber? = nil,
         header: String? = nil, reason: String, kind: SpoolFile.Kind, carriageControl: CarriageControl, code: String,
-        recordLength: Int, records: Int, octets: Int, textOctets: Int, hash: ContentHash
+        recordLength: Int, records: Int, octets: Int, textOctets: Int, textHash: ContentHash? = nil, hash: ContentHash
     ) {
         self.number = number
         self.host = host
@@ -65,6 +66,7 @@ package struct UnclaimedStream: Equatable, Sendable {
         self.records = records
         self.octets = octets
         self.textOctets = textOctets
+        self.textHash = textHash
         self.hash = hash
     }
 
@@ -72,6 +74,7 @@ package struct UnclaimedStream: Equatable, Sendable {
     package func file(_ number: Int, of job: JobID) -> SpoolFile {
         SpoolFile(
             job: job, number: number, kind: kind, carriageControl: carriageControl, code: code,
-            recordLength: recordLength, records: records, octets: octets, textOctets: textOctets, hash: hash)
+            recordLength: recordLength, records: records, octets: octets, textOctets: textOctets,
+            textHash: textHash, hash: hash)
     }
 }

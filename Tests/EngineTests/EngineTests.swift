@@ -140,6 +140,8 @@ import Wire
             #expect(file.hash == ContentHash(of: long))
             #expect(file.records == 20_000)
             #expect(file.textOctets == long.count - 20_000)
+            let text = repeatElement(line.dropFirst(), count: 20_000).joined()
+            #expect(file.textHash == ContentHash(of: Array(text)))
             let types = try await bench.store.events(after: 0, job: job.id, limit: 100).map(\.type)
             #expect(types.contains("job.printing"))
         }

@@ -13,6 +13,7 @@ import Wire
         let store: any JobStore
         let host: HostID
         let taker: PushedOutputs
+        let growing: GrowingOutputs
         let now: Timestamp
 
         static func run(_ body: (Desk) async throws -> Void) async throws {
@@ -23,9 +24,11 @@ import Wire
             let store = try SQLiteStore(folder: folder)
             let host = try #require(HostID("netrjs"))
             let now = Timestamp(microseconds: 1_763_870_400_000_000)
+            let growing = GrowingOutputs()
             let desk = Desk(
                 store: store, host: host,
-                taker: PushedOutputs(host: host, codePage: .ascii, store: store, log: log), now: now)
+                taker: PushedOutputs(host: host, codePage: .ascii, store: store, growing: growing, log: log),
+                growing: growing, now: now)
             do {
                 try await body(desk)
             } catch {
@@ -96,6 +99,51 @@ import Wire
             try await desk.push(" SOME LINES\n", "HELLO")
             let job = try #require(try await desk.store.job(id))
             #expect(job.state == .completed && job.outcome?.returnCode == nil && job.outcome?.matchedBy == "output")
+        }
+    }
+
+    @Test func `a long stream can be read while it comes, under the number it will have`() async throws {
+        try await Desk.run { desk async throws in
+            let id = try await desk.submit("HELLO")
+            let lines = Array(String(repeating: " A LINE OF SOME LENGTH\n", count: 1000).utf8)
+            let stream = PushedStream(
+                kind: .print, carriageControl: .asa, code: "ASCII", recordLength: 133, number: JobNumber("HELLO"),
+                name: JobName("HELLO"))
+            for isWhole in [false, true] {
+                let sink = try await desk.taker.begin(stream)
+                try await sink.append(lines)
+                #expect(desk.growing.files(of: id).isEmpty, "a short one is soon there")
+                for _ in 1...3 { try await sink.append(lines) }
+                let file = try #require(desk.growing.files(of: id).first)
+                #expect(file.number == (isWhole ? 4 : 1))
+                #expect(file.extent.octets == 4 * lines.count && file.extent.records == 4000)
+                #expect(try await file.read(from: 3 * lines.count, count: lines.count) == lines)
+                if isWhole {
+                    try await sink.finish(isLast: true)
+                } else {
+                    // Another stream of the job does not take its number.
+                    try await desk.push(String(repeating: "C", count: 80), "HELLO", kind: .punch, isLast: false)
+                    #expect(try await desk.store.spoolFiles(of: id).map(\.number) == [2])
+                    try await desk.push(" SHORT\n", "HELLO", isLast: false)
+                    #expect(try await desk.store.spoolFiles(of: id).map(\.number) == [2, 3])
+                    await sink.discard()
+                }
+                #expect(desk.growing.files(of: id).isEmpty)
+            }
+            #expect(try await desk.store.spoolFiles(of: id).map(\.number) == [2, 3, 4])
+        }
+    }
+
+    @Test func `a long stream that may be another job's is not shown`() async throws {
+        try await Desk.run { desk async throws in
+            let id = try await desk.submit("HELLO")
+            let stream = PushedStream(
+                kind: .print, carriageControl: .asa, code: "ASCII", recordLength: 133, name: JobName("HELLO"))
+            let sink = try await desk.taker.begin(stream)
+            try await sink.append(Array(String(repeating: " LINE\n", count: 20_000).utf8))
+            #expect(desk.growing.files(of: id).isEmpty)
+            try await sink.finish(isLast: true)
+            #expect(try await desk.store.job(id)?.outputs == 1)
         }
     }
 

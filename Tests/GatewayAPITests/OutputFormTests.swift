@@ -95,7 +95,7 @@ struct OutputFormTests {
             ("html", "text/html", "<!DOCTYPE html>"), ("pdf", "application/pdf", "%PDF-1.4"),
             ("records", "application/vnd.rje.records+json", "{\"job\""),
             ("ndjson", "application/x-ndjson", "{\"output\":1"),
-            ("zip", "application/zip", "PK"),
+            ("zip", "application/zip", "PK"), ("mixed", "multipart/mixed", "--port77-"),
         ] {
             for answer in [
                 try await rig.get("\(job)/output?format=\(format)"),
@@ -113,9 +113,48 @@ struct OutputFormTests {
             let head = try await rig.call("HEAD", "\(job)/output?format=\(format)")
             #expect(head["content-type"].map { MediaType.essence($0) } == type)
         }
-        #expect(tags.count == 7)
+        #expect(tags.count == 8)
         let small = try await rig.get("\(job)/output")
         #expect(small["repr-digest"] == "sha-256=:\(Base64.encode(ContentHash(of: small.body).octets)):")
+    }
+
+    @Test func `the digest of a long text is the one kept of it`() async throws {
+        let rig = try Rig()
+        let long = PrintFile(octets: Array(String(repeating: " A LINE OF SOME LENGTH\n", count: 4000).utf8))
+        let job = try await run(rig, [long, .hello])
+        let text = try await rig.get("\(job)/outputs/1")
+        #expect(text.body.count > 64 * 1024)
+        #expect(text["repr-digest"] == "sha-256=:\(Base64.encode(ContentHash(of: text.body).octets)):")
+        let part = try await rig.get("\(job)/outputs/1", ("Range", "bytes=70000-70009"))
+        #expect(part["repr-digest"] == text["repr-digest"])
+        // Nobody has hashed these.
+        for other in ["outputs/1?lines=-5", "outputs/1?records=2-9", "output", "outputs/1?format=ndjson"] {
+            #expect(try await rig.get("\(job)/\(other)")["repr-digest"] == nil, "\(other)")
+        }
+    }
+
+    @Test func `each output is a part with its own fields`() async throws {
+        let rig = try Rig()
+        var cards = PrintFile(octets: Array(0...255), kind: .punch, carriageControl: .none, code: "BINARY")
+        cards.ddName = "SYSPUNCH"
+        let job = try await run(rig, [.hello, cards])
+        let answer = try await rig.get("\(job)/output", ("Accept", "multipart/mixed"))
+        let boundary = try #require(answer["content-type"]?.split(separator: "=").last)
+        let text = PrintFile.hello.text
+        var right = Array("--\(boundary)\r\nContent-Type: text/plain; charset=utf-8\r\n".utf8)
+        right += Array("Content-Length: \(text.count)\r\nContent-Location: \(job)/outputs/1\r\n".utf8)
+        right += Array("Content-Disposition: attachment; filename=\"001-STEP1-SYSPRINT.txt\"\r\n\r\n".utf8) + text
+        right += Array("\r\n--\(boundary)\r\nContent-Type: application/octet-stream\r\nContent-Length: 256\r\n".utf8)
+        right += Array("Content-Location: \(job)/outputs/2\r\n".utf8)
+        right += Array("Content-Disposition: attachment; filename=\"002-STEP1-SYSPUNCH.bin\"\r\n".utf8)
+        let digest = Base64.encode(ContentHash(of: cards.octets).octets)
+        right += Array("Repr-Digest: sha-256=:\(digest):\r\n\r\n".utf8) + cards.octets
+        right += Array("\r\n--\(boundary)--\r\n".utf8)
+        #expect(answer.body == right, "\(answer.text)")
+        let none = try await rig.get("\(try await run(rig, []))/output?format=mixed")
+        let empty = try #require(none["content-type"]?.split(separator: "=").last)
+        #expect(none.text == "--\(empty)\r\n\r\n\r\n--\(empty)--\r\n")
+        #expect(try await rig.get("\(job)/outputs/1?format=mixed").status == 400)
     }
 
     @Test func `long whole answers are packed for who asks`() async throws {

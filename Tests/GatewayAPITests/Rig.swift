@@ -156,7 +156,8 @@ struct PrintFile: Sendable {
             file: SpoolFile(
                 job: job, number: number, kind: kind, step: "STEP1", ddName: ddName, sysoutClass: "A",
                 carriageControl: carriageControl, code: code, recordLength: 133,
-                records: printed.records, octets: octets.count, textOctets: text.count, hash: body.hash),
+                records: printed.records, octets: octets.count, textOctets: text.count,
+                textHash: text.count > StagedBody.mostInlineOctets ? ContentHash(of: text) : nil, hash: body.hash),
             body: body)
     }
 }

@@ -66,7 +66,8 @@ enum Sample {
             file: SpoolFile(
                 job: job, number: number, kind: .print, step: "S1", ddName: ddName, sysoutClass: "A", forms: "STD",
                 carriageControl: .asa, code: "CP037", recordLength: 133, records: 7, octets: body.octets,
-                textOctets: body.octets + 1, hash: body.hash),
+                textOctets: body.octets + 1, textHash: ddName == "SYSPRINT" ? ContentHash(of: [7]) : nil,
+                hash: body.hash),
             body: body)
     }
 }

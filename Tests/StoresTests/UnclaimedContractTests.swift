@@ -10,7 +10,8 @@ import Wire
             host: try #require(HostID(host)), at: Sample.time(number), name: JobName("PAY\(number)"),
             hostJob: number.isMultiple(of: 2) ? JobNumber("J0000\(number)") : nil, header: "SMITH",
             reason: "no job is named PAY\(number)", kind: .print, carriageControl: .asa, code: "CP037",
-            recordLength: 133, records: 7, octets: 0, textOctets: 5, hash: ContentHash(of: []))
+            recordLength: 133, records: 7, octets: 0, textOctets: 5, textHash: number == 1 ? ContentHash(of: [7]) : nil,
+            hash: ContentHash(of: []))
     }
 
     private static func keep(_ number: Int, _ octets: [UInt8], in store: any JobStore) async throws -> UnclaimedStream {

@@ -9,6 +9,8 @@ struct OutputDocument: Sendable {
     let job: Job
     let slices: [OutputSlice]
     let rendering: Rendering
+    /// Of the outputs, in one step: records take more room than octets.
+    static let mostPieceOctets = 16 * 1024
     let pieceOctets: Int
 
     private var title: String { "\(job.name?.description ?? "job") \(job.id)" }
@@ -24,7 +26,7 @@ struct OutputDocument: Sendable {
         case .records, .ndjson: try await writeRecords(to: outlet)
         case .html: try await writeHTML(to: outlet)
         case .pdf: try await writePDF(to: outlet)
-        case .text, .raw, .zip: break  // others write these
+        case .text, .raw, .zip, .mixed: break  // others write these
         }
     }
 
@@ -91,7 +93,10 @@ struct OutputDocument: Sendable {
             paper = printer.paper
             paper.finish(to: &output)
         }
-        paper.end(to: &output)
+        while paper.end(to: &output) {
+            try await outlet.write(output)
+            output = []
+        }
         try await outlet.write(output)
     }
 
@@ -134,10 +139,10 @@ struct JobArchive: Sendable {
             }, as: UTF8.self)
     }
 
-    private func name(_ file: OutputFile, _ suffix: String) -> String {
+    static func name(_ file: OutputFile, _ suffix: String) -> String {
         let digits = String(file.number)
         let number = String(repeating: "0", count: max(0, 3 - digits.utf8.count)) + digits
-        return "\(number)-\(Self.safe(file.title.split(separator: " ").joined(separator: "-"))).\(suffix)"
+        return "\(number)-\(safe(file.title.split(separator: " ").joined(separator: "-"))).\(suffix)"
     }
 
     func write(to outlet: Outlet) async throws {
@@ -158,7 +163,9 @@ struct JobArchive: Sendable {
         try await end(&zip, outlet)
         for file in files {
             for renderer in [file.renderer, nil] {
-                let path = renderer == nil ? "raw/\(name(file, file.code.lowercased()))" : "outputs/\(name(file, "txt"))"
+                let path =
+                    renderer == nil
+                    ? "raw/\(Self.name(file, file.code.lowercased()))" : "outputs/\(Self.name(file, "txt"))"
                 try await begin(path, of: &zip, outlet)
                 var stream = OutputSource.Part(
                     prefix: [], length: nil, slice: OutputSlice(file), renderer: renderer

@@ -18,6 +18,8 @@ struct OutputFile: Sendable {
     let octets: Int
     /// Negative: not known.
     let textOctets: Int
+    /// Of the text, where it was kept.
+    let textHash: ContentHash?
     /// nil while it grows.
     let hash: ContentHash?
     let read: @Sendable (_ offset: Int, _ count: Int) async throws -> [UInt8]
@@ -36,6 +38,8 @@ struct OutputFile: Sendable {
         records = file.records
         octets = file.octets
         textOctets = file.textOctets
+        // What is in no named code becomes text by what is configured now.
+        textHash = file.textOctets >= 0 && CodePage(named: file.code) != nil ? file.textHash : nil
         hash = file.hash
         read = { try await body.read(from: $0, count: $1) }
     }
@@ -52,6 +56,7 @@ struct OutputFile: Sendable {
         records = extent.records
         octets = extent.octets
         textOctets = extent.textOctets
+        textHash = nil
         hash = nil
         read = { try await file.read(from: $0, count: $1) }
     }
@@ -68,6 +73,7 @@ struct OutputFile: Sendable {
         records = 0
         octets = deck.octets
         textOctets = deck.octets
+        textHash = nil
         hash = deck.hash
         read = { try await deck.read(from: $0, count: $1) }
     }
@@ -93,6 +99,12 @@ extension Gateway {
         OutputFile(
             file, hostPage: desk.host(job.host)?.codePage ?? .cp037,
             body: try await desk.store.spoolBody(of: job.id, file: file.number))
+    }
+
+    func outputFiles(_ stored: [SpoolFile], of job: Job) async throws -> [OutputFile] {
+        var files: [OutputFile] = []
+        for file in stored { files.append(try await outputFile(file, of: job)) }
+        return files
     }
 
     /// Stored, or else growing.

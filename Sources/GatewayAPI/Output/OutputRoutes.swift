@@ -117,10 +117,7 @@ extension Gateway {
         let wish = try WaitWish(request, query, settings)
         if let search = try OutputSearch(request, query, settings) {
             let job = try await wait(for: try await job(request, caller), wish)
-            var files: [OutputFile] = []
-            for file in try await desk.store.spoolFiles(of: job.id) {
-                files.append(try await outputFile(file, of: job))
-            }
+            let files = try await outputFiles(try await desk.store.spoolFiles(of: job.id), of: job)
             let growing = growingFiles(of: job).filter { file in !files.contains { $0.number == file.number } }
             return search.answer(in: files + growing, of: job, namesOutput: true, fields: fields(wish))
         }
@@ -133,15 +130,16 @@ extension Gateway {
         let job = try await wait(for: try await job(request, caller), wish)
         guard job.state.isFinal else { throw notYet(job) }
         if rendering == .zip { return try await archive(request, of: job, fields(wish)) }
+        if rendering == .mixed { return try await parts(request, of: job, fields(wish)) }
         return try await answer(request, try await printFiles(of: job), of: job, rendering, selection, fields(wish))
     }
 
     private func printFiles(of job: Job) async throws -> [OutputFile] {
-        var files: [OutputFile] = []
-        for file in job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id) where file.kind == .print {
-            files.append(try await outputFile(file, of: job))
-        }
-        return files
+        try await outputFiles(try await storedFiles(of: job).filter { $0.kind == .print }, of: job)
+    }
+
+    private func storedFiles(of job: Job) async throws -> [SpoolFile] {
+        job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
     }
 
     /// All print files in order. As text a page break stands between two of them, as the printer would begin a page.
@@ -171,7 +169,8 @@ extension Gateway {
         let isComplete = files.allSatisfy(\.isComplete)
         if rendering == .html { fields["Content-Security-Policy"] = OutputDocument.htmlPolicy }
         let document = OutputDocument(
-            job: job, slices: slices, rendering: rendering, pieceOctets: settings.outputPieceOctets)
+            job: job, slices: slices, rendering: rendering,
+            pieceOctets: min(settings.outputPieceOctets, OutputDocument.mostPieceOctets))
         return try stream(
             request, rendering, tag, isComplete: isComplete, fields
         ) { try await document.write(to: $0) }
@@ -179,7 +178,7 @@ extension Gateway {
 
     private func stream(
         _ request: Request, _ rendering: Rendering, _ wholeTag: EntityTag, isComplete: Bool, _ given: Fields,
-        _ write: @escaping @Sendable (Outlet) async throws -> Void
+        contentType: String? = nil, _ write: @escaping @Sendable (Outlet) async throws -> Void
     ) throws(Problem) -> Response {
         var fields = given
         let packs =
@@ -193,7 +192,7 @@ extension Gateway {
         case .proceed: break
         }
         if packs { fields.add("Content-Encoding", "gzip") }
-        return .stream(contentType: rendering.contentType, fields: fields) { writer in
+        return .stream(contentType: contentType ?? rendering.contentType, fields: fields) { writer in
             let outlet = Outlet(writer, packs: packs)
             try await write(outlet)
             try await outlet.finish()
@@ -212,7 +211,7 @@ extension Gateway {
         if files.count == 1, let only = files.first?.hash {
             hash = only
         } else {
-            hash = ContentHash(of: files.flatMap { $0.hash?.octets ?? [] })
+            hash = ContentHash(of: OutputParts.hashes(files))
         }
         return EntityTag("\(hash.hex)-\(rendering.tag)\(selection.tag)")
     }
@@ -245,7 +244,8 @@ extension Gateway {
         let files = slices.map(\.file)
         return OutputSource(
             parts: parts, tag: tag(of: files, rendering, selection), contentType: rendering.contentType,
-            digest: rendering == .raw && files.count == 1 && selection == .whole ? files.first?.hash : nil,
+            digest: files.count == 1 && selection == .whole
+                ? rendering == .raw ? files.first?.hash : files.first?.textHash : nil,
             isComplete: files.allSatisfy(\.isComplete), isSelection: selection != .whole)
     }
 
@@ -303,10 +303,18 @@ extension Gateway {
         }
     }
 
+    private func parts(_ request: Request, of job: Job, _ fields: Fields) async throws -> Response {
+        let files = try await outputFiles(try await storedFiles(of: job), of: job)
+        let parts = OutputParts(files, of: job.id, pieceOctets: settings.outputPieceOctets)
+        let tag = EntityTag("\(ContentHash(of: OutputParts.hashes(files)).hex)-\(Rendering.mixed.tag)")
+        return try stream(
+            request, .mixed, tag, isComplete: true, fields, contentType: parts.contentType
+        ) { try await parts.write(to: $0) }
+    }
+
     private func archive(_ request: Request, of job: Job, _ given: Fields) async throws -> Response {
-        let stored = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: job.id)
-        var files: [OutputFile] = []
-        for file in stored { files.append(try await outputFile(file, of: job)) }
+        let stored = try await storedFiles(of: job)
+        let files = try await outputFiles(stored, of: job)
         var receipt: (event: [UInt8], fields: [UInt8])?
         if let signed = try? await self.receipt(of: job), case .bytes(let event) = signed.body {
             let names = ["webhook-id", "webhook-timestamp", "webhook-signature"]
@@ -319,7 +327,7 @@ extension Gateway {
             pieceOctets: settings.outputPieceOctets)
         var fields = given
         fields.add("Content-Disposition", "attachment; filename=\"\(job.id).zip\"")
-        let content = ContentHash(of: files.flatMap { $0.hash?.octets ?? [] })
+        let content = ContentHash(of: OutputParts.hashes(files))
         // Weak: the receipt is signed anew each time.
         let tag = EntityTag("\(content.hex)-\(job.version)-\(Rendering.zip.tag)", isWeak: true)
         return try stream(

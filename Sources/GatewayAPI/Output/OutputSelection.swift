@@ -31,7 +31,9 @@ enum OutputSelection: Equatable {
             guard query["records"] == nil else { throw QueryReader.fault("lines", "it does not go with records.") }
             self = .lines(try Self.span("lines", text))
         } else if let text = query["records"] {
-            guard rendering != .zip else { throw QueryReader.fault("records", "an archive is given as a whole.") }
+            guard rendering != .zip, rendering != .mixed else {
+                throw QueryReader.fault("records", "an archive and parts are given as a whole.")
+            }
             self = .records(try Self.span("records", text))
         }
     }
@@ -226,7 +228,9 @@ enum LineTail {
             while true {
                 let before = pieces.offset
                 guard let piece = try await pieces.next() else { return 0 }
-                if let found = piece.firstIndex(of: mark), before + found + 1 < file.octets { return before + found + 1 }
+                if let found = piece.firstIndex(of: mark), before + found + 1 < file.octets {
+                    return before + found + 1
+                }
             }
         }
     }

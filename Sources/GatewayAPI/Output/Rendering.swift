@@ -16,6 +16,8 @@ enum Rendering: String, CaseIterable {
     case ndjson
     /// Everything of a job.
     case zip
+    /// Each output as a part of its own.
+    case mixed
 
     var mediaType: String {
         switch self {
@@ -26,6 +28,7 @@ enum Rendering: String, CaseIterable {
         case .records: MediaTypes.records
         case .ndjson: MediaTypes.lines
         case .zip: MediaTypes.zip
+        case .mixed: MediaTypes.mixed
         }
     }
 

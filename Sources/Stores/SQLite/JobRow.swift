@@ -153,7 +153,7 @@ enum Labels {
 extension SpoolFile {
     static let columns = """
         number, kind, step, dd_name, sysout_class, forms, carriage_control, code, record_length, records, octets, \
-        text_octets, hash, condition
+        text_octets, hash, condition, text_hash
         """
 
     /// The columns again, for a query in which `spool_files` is called `f`.
@@ -167,7 +167,7 @@ extension SpoolFile {
             forms: row.optionalText(5),
             carriageControl: try row.require(.init(rawValue: row.text(6)), "carriage control"),
             code: row.text(7), recordLength: row.int(8), records: row.int(9), octets: row.int(10),
-            textOctets: row.int(11), hash: try row.hash(12),
+            textOctets: row.int(11), textHash: try row.optionalHash(14), hash: try row.hash(12),
             condition: try row.require(Condition(rawValue: row.text(13)), "a condition"))
     }
 

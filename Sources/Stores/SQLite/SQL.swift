@@ -15,6 +15,7 @@ enum SQLValue {
     static func time(_ value: Timestamp?) -> SQLValue { value.map { .int($0.microseconds) } ?? .null }
     static func id(_ value: JobID) -> SQLValue { .blob(value.octets) }
     static func hash(_ value: ContentHash) -> SQLValue { .blob(value.octets) }
+    static func optional(_ value: ContentHash?) -> SQLValue { value.map { .hash($0) } ?? .null }
 }
 
 extension JobID {
@@ -192,6 +193,7 @@ struct SQLRow {
 
     func jobID(_ column: CInt) throws -> JobID { try require(JobID(octets: blob(column)), "a job ID") }
     func hash(_ column: CInt) throws -> ContentHash { try require(ContentHash(octets: blob(column)), "a hash") }
+    func optionalHash(_ column: CInt) throws -> ContentHash? { try isNull(column) ? nil : hash(column) }
 
     /// What cannot be read as what it must be was not written by this program.
     func require<Value>(_ value: Value?, _ what: String) throws(StoreError) -> Value {

@@ -90,7 +90,8 @@ extension WriteTransaction {
         let numbers = try runReturning(
             """
             INSERT INTO unclaimed (host, at, name, host_job, header, reason, kind, carriage_control, code, record_length,
-                records, octets, text_octets, hash, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                records, octets, text_octets, text_hash, hash, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             RETURNING row
             """,
             [
@@ -98,7 +99,7 @@ extension WriteTransaction {
                 .optional(stream.hostJob?.description), .optional(stream.header), .text(stream.reason),
                 .text(stream.kind.rawValue), .text(stream.carriageControl.rawValue), .text(stream.code),
                 .int(stream.recordLength), .int(stream.records), .int(body.octets), .int(stream.textOctets),
-                .hash(body.hash), body.column,
+                .optional(stream.textHash), .hash(body.hash), body.column,
             ]
         ) { $0.int64(0) }
         guard let number = numbers.first else { throw StoreError.corrupt(what: "the table of unclaimed output") }
@@ -130,7 +131,7 @@ extension WriteTransaction {
 extension Queries {
     private static let unclaimedColumns = """
         row, host, at, name, host_job, header, reason, kind, carriage_control, code, record_length, records, octets, \
-        text_octets, hash
+        text_octets, hash, text_hash
         """
     static let unclaimed = "SELECT \(unclaimedColumns) FROM unclaimed WHERE row < ? ORDER BY row DESC LIMIT ?"
     static let unclaimedOfHost = """
@@ -150,6 +151,6 @@ extension UnclaimedStream {
             kind: try row.require(SpoolFile.Kind(rawValue: row.text(7)), "a kind of spool file"),
             carriageControl: try row.require(CarriageControl(rawValue: row.text(8)), "carriage control"),
             code: row.text(9), recordLength: row.int(10), records: row.int(11), octets: row.int(12),
-            textOctets: row.int(13), hash: try row.hash(14))
+            textOctets: row.int(13), textHash: try row.optionalHash(15), hash: try row.hash(14))
     }
 }

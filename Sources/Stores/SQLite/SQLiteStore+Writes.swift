@@ -163,19 +163,21 @@ extension WriteTransaction {
         try run(
             """
             INSERT INTO spool_files (job, number, kind, step, dd_name, sysout_class, forms, carriage_control, code,
-                record_length, records, octets, text_octets, hash, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                record_length, records, octets, text_octets, text_hash, hash, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (job, number) DO UPDATE SET kind = excluded.kind, step = excluded.step,
                 dd_name = excluded.dd_name, sysout_class = excluded.sysout_class, forms = excluded.forms,
                 carriage_control = excluded.carriage_control, code = excluded.code,
                 record_length = excluded.record_length, records = excluded.records, octets = excluded.octets,
-                text_octets = excluded.text_octets, hash = excluded.hash, body = excluded.body, condition = 'sound'
+                text_octets = excluded.text_octets, text_hash = excluded.text_hash, hash = excluded.hash,
+                body = excluded.body, condition = 'sound'
             """,
             [
                 .int(stored.row), .int(file.number), .text(file.kind.rawValue), .optional(file.step),
                 .optional(file.ddName), .optional(file.sysoutClass), .optional(file.forms),
                 .text(file.carriageControl.rawValue), .text(file.code), .int(file.recordLength), .int(file.records),
-                .int(finished.body.octets), .int(file.textOctets), .hash(finished.body.hash), finished.body.column,
+                .int(finished.body.octets), .int(file.textOctets), .optional(file.textHash),
+                .hash(finished.body.hash), finished.body.column,
             ])
         if try run("DELETE FROM spool_parts WHERE job = ? AND number = ?", part) > 0 {
             finish(SpoolPart(job: stored.job.id, number: file.number))

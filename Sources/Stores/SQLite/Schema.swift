@@ -20,6 +20,7 @@ enum Schema {
         migrator.registerMigration("answers") { try $0.execute(sql: answers) }
         migrator.registerMigration("lists") { try $0.execute(sql: lists) }
         migrator.registerMigration("overprint") { try $0.execute(sql: overprint) }
+        migrator.registerMigration("text-hashes") { try $0.execute(sql: textHashes) }
         return migrator
     }()
 

@@ -21,7 +21,8 @@ struct HostMaker: Sendable {
         let refusal = try await store.refusal(of: id)
         var settings = Pool.Settings(min: host.leastSessions, max: host.mostSessions)
         settings.idleTime = .seconds(60)
-        let outputs = PushedOutputs(host: id, codePage: host.wireCodePage, store: store, log: log)
+        let growing = before?.growing ?? GrowingOutputs()
+        let outputs = PushedOutputs(host: id, codePage: host.wireCodePage, store: store, growing: growing, log: log)
         let makeStation = try StationMaker(
             host: host, password: password, loops: loops, outputs: outputs, environment: environment
         ).maker()
@@ -36,7 +37,7 @@ struct HostMaker: Sendable {
                     settings, refused: refusal?.credential == credential ? refusal?.reason : nil,
                     changed: { await events.changed($0) }
                 ) { _ in makeStation() },
-            credential: credential, before: before)
+            growing: growing, credential: credential, before: before)
         if try await store.isDraining(id) { profile.pool.drain() }
         return profile
     }
