@@ -41,6 +41,8 @@ struct OutgoingQueue: ~Copyable {
 
     /// From this size on an array is queued, not copied.
     static let copyBelow = 4096
+    /// A chunk that holds no more is copied when an array comes behind it: the size line of a piece is not to cost 16 KiB.
+    private static let leastSealed = 1024
     /// Pieces handed to the kernel in one call.
     private static let mostPieces = 16
 
@@ -105,12 +107,15 @@ struct OutgoingQueue: ~Copyable {
 
     private mutating func sealTail() {
         guard let chunk = tail else { return }
-        if tailEnd > tailStart {
+        let used = tailEnd - tailStart
+        if used > OutgoingQueue.leastSealed {
             segments.append(.chunk(chunk, start: tailStart, end: tailEnd))
             tail = nil
             tailStart = 0
             tailEnd = 0
         } else {
+            let few = UnsafeRawBufferPointer(start: chunk + tailStart, count: used)
+            if used > 0 { segments.append(.array(Array(few), start: 0)) }
             releaseTail()
         }
     }
