@@ -172,7 +172,7 @@ extension SpoolFile {
     }
 
     /// Whether a row of `Queries.spoolFiles` is one of the job that was asked for.
-    static func isListed(_ row: SQLRow) -> Bool { row.int(14) == 1 }
+    static func isListed(_ row: SQLRow) -> Bool { row.int(15) == 1 }
 
     /// Reads a row of `Queries.spoolFiles`.
     /// - Throws: `.corrupt` when the row is not one of the job: it may be that of another owner.
