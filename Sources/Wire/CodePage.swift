@@ -39,6 +39,7 @@ package enum CodePage: String, CaseIterable, Sendable {
     ///
     /// - Throws: where the first character stands that this page lacks, or that is no UTF-8. `output` then ends before it.
     package func encode(_ text: Span<UInt8>, to output: inout [UInt8]) throws(CodePageFault) {
+        if text.isSevenBit { return Self.translate(text, by: fromLatin1, to: &output) }
         let table = fromLatin1
         var offset = 0
         var characters = 0
@@ -69,6 +70,17 @@ package enum CodePage: String, CaseIterable, Sendable {
 
     /// Appends the UTF-8 of `octets`. Any octets will do; those that ASCII lacks become U+FFFD.
     package func decode(_ octets: Span<UInt8>, to output: inout [UInt8]) {
+        if self == .ascii, octets.isSevenBit {
+            octets.withUnsafeBufferPointer { output.append(contentsOf: $0) }
+            return
+        }
+        let first = output.count
+        if self != .ascii {
+            Self.translate(octets, by: toLatin1, to: &output)
+            // Nearly all print-out is of characters that ASCII has as well.
+            if output.span.extracting(first...).isSevenBit { return }
+            output.removeSubrange(first...)
+        }
         let table = toLatin1
         for at in octets.indices {
             let latin1 = table[Int(octets[at])]
@@ -82,6 +94,26 @@ package enum CodePage: String, CaseIterable, Sendable {
             }
         }
     }
+
+    /// Appends the entry of `table`, which has 256, for each octet.
+    private static func translate(_ octets: Span<UInt8>, by table: [UInt8], to output: inout [UInt8]) {
+        octets.withUnsafeBufferPointer { octets in
+            table.withUnsafeBufferPointer { table in
+                withUnsafeTemporaryAllocation(of: UInt8.self, capacity: pieceOctets) { room in
+                    var rest = octets[...]
+                    while !rest.isEmpty {
+                        let piece = UnsafeBufferPointer(rebasing: rest.prefix(pieceOctets))
+                        for at in piece.indices { room[at] = table[Int(piece[at])] }
+                        output.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<piece.count]))
+                        rest = rest.dropFirst(pieceOctets)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is translated on the stack before it is appended.
+    private static let pieceOctets = 1024
 
     package func decode(_ octets: [UInt8]) -> String {
         var output: [UInt8] = []
@@ -122,5 +154,16 @@ package struct CodePageFault: Error, Equatable, Sendable {
         self.offset = offset
         self.characters = characters
         self.scalar = scalar
+    }
+}
+
+extension Span<UInt8> {
+    /// None is 0x80 or above. It looks at all of them, so that the compiler can look at many at once.
+    fileprivate var isSevenBit: Bool {
+        withUnsafeBufferPointer { octets in
+            var bits: UInt8 = 0
+            for octet in octets { bits |= octet }
+            return bits < 0x80
+        }
     }
 }

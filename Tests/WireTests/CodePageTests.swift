@@ -54,6 +54,22 @@ struct CodePageTests {
         #expect(page.decode([0x15, 0x25, 0x0D, 0x05, 0x00]) == "\u{85}\n\r\t\0")
     }
 
+    /// Long text is translated by the piece: each of these has its only character above 0x7F at another place, or none.
+    @Test(arguments: CodePage.allCases, [0, 1, 15, 80, 1023, 1024, 1025, 3000])
+    func `long text is translated as each of its characters is`(_ page: CodePage, _ count: Int) throws {
+        for strange in [nil, 0, count / 2, count - 1] {
+            var octets = (0..<count).map { page == .ascii ? UInt8($0 % 0x80) : UInt8(0xC1 + $0 % 9) }
+            if let strange, octets.indices.contains(strange) { octets[strange] = page == .ascii ? 0xE9 : 0x51 }
+            let plain = String(String.UnicodeScalarView(octets.map { page.scalar(for: $0) }))
+            #expect(page.decode(octets) == plain)
+            var appended: [UInt8] = [1, 2]
+            page.decode(octets.span, to: &appended)
+            #expect(appended == [1, 2] + Array(plain.utf8))
+            if page == .ascii, strange != nil, count > 0 { continue }
+            #expect(try page.encode(plain) == octets)
+        }
+    }
+
     @Test func `ASCII is itself, and says of other octets that it lacks them`() throws {
         let all: [UInt8] = (0...127).map { $0 }
         #expect(try CodePage.ascii.encode(CodePage.ascii.decode(all)) == all)
