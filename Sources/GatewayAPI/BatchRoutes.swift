@@ -16,7 +16,7 @@ extension Gateway {
     private func getBatch(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(request)
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         let text = request.parameter("id") ?? ""
         guard let id = BatchID(text), let batch = try await desk.store.batch(id), caller.maySee(batch) else {

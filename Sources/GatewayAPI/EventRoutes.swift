@@ -15,7 +15,7 @@ extension Gateway {
             let identity = try identity(of: request)
             let query = try eventQuery(request, ofJob: true)
             // The time for which events are waited for is also that for which the job is.
-            let wish = try WaitWish(request, query, settings)
+            let wish = try WaitWish(request, query, atMost: settings.longestWait)
             let isStream = try eventType(request) == MediaTypes.events
             let limit = isStream && wish.limit == nil ? settings.longestWait : wish.limit
             let job = try await job(request, identity.caller, comingWithin: limit)
@@ -46,7 +46,7 @@ extension Gateway {
             return try await answer(stream, of: job, after: try lastEventID(request) ?? after)
         }
         if records != nil { throw QueryReader.fault("records", "they are told in an event stream.") }
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let page = try await page(after: after ?? 0, identity.caller, of: job?.id, limit: limit, wish)
         return page.answer(asLines: type == MediaTypes.lines, wish)
     }

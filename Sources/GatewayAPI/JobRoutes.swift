@@ -37,7 +37,7 @@ extension Gateway {
     private func getJob(_ request: Request) throws -> Answer {
         let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(request, names: ["until", "wait"])
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         if wish.limit == nil, let id = request.parameter("id").flatMap({ JobID($0) }),
             let job = desk.store.cachedJob(id)

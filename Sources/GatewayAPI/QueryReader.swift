@@ -11,10 +11,12 @@ struct QueryReader {
     ///   - labels: whether `label.K=V` is one of them.
     ///   - symbols: whether `symbol.K=V` is one of them.
     init(
-        _ request: Request, names: Set<String> = [], repeatable: Set<String> = [], labels: Bool = false,
-        symbols: Bool = false
+        _ request: Request, names: @autoclosure () -> Set<String> = [], repeatable: Set<String> = [],
+        labels: Bool = false, symbols: Bool = false
     ) throws(Problem) {
         parameters = request.query
+        guard !parameters.items.isEmpty else { return }
+        let names = names()
         for item in parameters.items where !names.contains(item.name) {
             if labels, item.name.hasPrefix("label.") { continue }
             if symbols, item.name.hasPrefix("symbol.") { continue }

@@ -13,7 +13,7 @@ extension Gateway {
         try admitSubmission(caller, request)
         let query = try QueryReader(
             request, names: Self.submitParameters, repeatable: ["notify"], labels: true, symbols: true)
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         // Before anything is stored: a job that was taken is never answered with 429.
         let place = try wish.limit == nil ? nil : permit(.waits, caller)

@@ -11,12 +11,14 @@ struct WaitWish {
     /// For `Preference-Applied`.
     let applied: String?
 
-    /// - Parameter until: the parameter that names the state.
+    /// - Parameters:
+    ///   - mostTime: what is granted at most.
+    ///   - name: the parameter that names the state.
     init(
-        _ request: Request, _ query: QueryReader, _ settings: GatewaySettings, until name: String = "until"
+        _ request: Request, _ query: QueryReader, atMost mostTime: Duration, until name: String = "until"
     ) throws(Problem) {
         until = try query.choice(name)
-        let longest = Int(settings.longestWait.components.seconds)
+        let longest = Int(mostTime.components.seconds)
         let asked = try query.int("wait", in: 0...86_400)
         let preferred = request.preferences.wait
         guard let seconds = preferred.map({ Int($0) }) ?? asked, seconds > 0 else {

@@ -157,7 +157,8 @@ package struct Preferences: Sendable, Equatable {
     private var values: [String: String] = [:]
 
     package init(_ field: String?) {
-        for part in QuotedList.split(field ?? "", at: ",") {
+        guard let field else { return }
+        for part in QuotedList.split(field, at: ",") {
             let preference = QuotedList.trim(QuotedList.split(part, at: ";").first ?? "")
             let equals = preference.firstIndex(of: "=") ?? preference.endIndex
             let name = QuotedList.trim(preference[..<equals]).lowercased()

@@ -58,7 +58,7 @@ struct JobListRequest {
         let known = isTable ? Set(JobColumn.all.map(\.name)) : JobDocument.fields
         let chosen = try reader.names("fields") { known.contains($0) ? $0 : nil }
         fields = chosen.isEmpty ? view.fields : chosen
-        wish = try WaitWish(request, reader, settings, until: "reached")
+        wish = try WaitWish(request, reader, atMost: settings.longestWait, until: "reached")
         kept = reader.parameters.items.filter { !["cursor", "wait", "reached"].contains($0.name) }.map(Self.encoded)
         filters =
             reader.parameters.items.filter { !Self.presentation.contains($0.name) }.map(Self.encoded).sorted()

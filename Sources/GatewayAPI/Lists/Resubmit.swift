@@ -16,7 +16,7 @@ extension Gateway {
         let query = try QueryReader(
             request, names: Self.resubmitParameters.union(NotifyFields.queryNames).union(["until", "wait"]),
             repeatable: ["notify"], labels: true)
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let type = try request.negotiate([MediaTypes.json, MediaTypes.text])
         let old = try await job(request, caller)
         guard old.state.isFinal else {

@@ -37,7 +37,7 @@ extension Gateway {
     private func listOutputs(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .jobsRead)
         let query = try QueryReader(request, names: ["until"])
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let job = try await wait(for: try await job(request, caller), wish)
         let growing = growingFiles(of: job)
         let files = try await desk.store.spoolFiles(of: job.id)
@@ -83,7 +83,7 @@ extension Gateway {
     private func getOutput(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .outputsRead)
         let query = try QueryReader(request, names: Self.parameters)
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         let number = strictInt(request.parameter("number") ?? "")
         if let search = try OutputSearch(request, query, settings) {
             let job = try await wait(for: try await job(request, caller), wish)
@@ -114,7 +114,7 @@ extension Gateway {
     private func getPrintOut(_ request: Request) async throws -> Response {
         let caller = try caller(of: request, for: .outputsRead)
         let query = try QueryReader(request, names: Self.parameters)
-        let wish = try WaitWish(request, query, settings)
+        let wish = try WaitWish(request, query, atMost: settings.longestWait)
         if let search = try OutputSearch(request, query, settings) {
             let job = try await wait(for: try await job(request, caller), wish)
             let files = try await outputFiles(try await desk.store.spoolFiles(of: job.id), of: job)
