@@ -132,7 +132,7 @@ package final class JobWatch: Sendable {
     }
 
     private func wait(_ waiter: Waiter, for limit: Duration) async {
-        let timer = loops.next().schedule(after: limit) { waiter.wake() }
+        let timer = loops.nearest().schedule(after: limit) { waiter.wake() }
         await withTaskCancellationHandler {
             await waiter.woken()
         } onCancel: {

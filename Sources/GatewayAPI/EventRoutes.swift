@@ -67,21 +67,17 @@ extension Gateway {
         }
     }
 
-    /// What follows a number, of what the caller may see.
+    /// What follows a number, of what the caller may see. Not inlined: see `JobEventStream.run`.
+    @inline(never)
     func readEvents(after: Int64, _ caller: Caller, of job: JobID?, limit: Int) async throws -> EventPage {
         let store = desk.store
-        var page = EventPage(after: after)
         let found: [Event]
         if job == nil, !caller.seesAllOwners {
             found = try await store.events(after: after, of: caller.owner, limit: limit)
         } else {
             found = try await store.events(after: after, job: job, limit: limit)
         }
-        page.isFull = found.count == limit
-        page.last = found.last?.sequence ?? after
-        // Who may see a job may see all its events, those from before its labels changed as well.
-        page.events = job == nil && caller.isRestricted ? found.filter { caller.maySee($0) } : found
-        return page
+        return EventPage(found, of: job, for: caller, last: found.last?.sequence ?? after, limit: limit)
     }
 
     /// Events after a number; waits for the first one when there is none yet.
@@ -134,6 +130,20 @@ extension Gateway {
 
     /// The document that a stream begins with.
     func snapshot(_ caller: Caller, of id: JobID?) async throws -> (document: [UInt8], isFinal: Bool) {
+        if let id, let known = knownSnapshot(of: id) { return known }
+        return try await storedSnapshot(caller, of: id)
+    }
+
+    private func knownSnapshot(of id: JobID) -> (document: [UInt8], isFinal: Bool)? {
+        guard let job = desk.store.cachedJob(id), job.outputs == 0 else { return nil }
+        return (JobDocument.bytes(desk.shown(job), files: [], damage: damage(of: job, files: [])), job.state.isFinal)
+    }
+
+    /// Not inlined: see `JobEventStream.run`.
+    @inline(never)
+    private func storedSnapshot(
+        _ caller: Caller, of id: JobID?
+    ) async throws -> (document: [UInt8], isFinal: Bool) {
         if let id {
             guard let job = try await desk.store.job(id) else { throw Self.noSuchJob(id.description) }
             let files = job.outputs == 0 ? [] : try await desk.store.spoolFiles(of: id)
@@ -157,15 +167,20 @@ extension Gateway {
 
 /// Events after a number.
 struct EventPage {
-    var events: [Event] = []
+    let events: [Event]
     /// The number that the next page follows.
-    var last: Int64
+    let last: Int64
     /// There may be more.
-    var isFull = false
+    let isFull: Bool
     /// What lies between the number asked for and this one is gone.
     var oldest: Int64?
 
-    init(after: Int64) { last = after }
+    init(_ found: [Event], of job: JobID?, for caller: Caller, last: Int64, limit: Int) {
+        self.last = last
+        isFull = found.count == limit
+        // Who may see a job may see all its events, those from before its labels changed as well.
+        events = job == nil && caller.isRestricted ? found.filter { caller.maySee($0) } : found
+    }
 
     func answer(asLines: Bool, _ wish: WaitWish) -> Response {
         var fields: Fields = ["Cache-Control": "no-store", "Vary": "Accept, Prefer"]

@@ -44,6 +44,20 @@ package struct EventStream: Sendable {
         return frame + [0x0A, 0x0A]
     }
 
+    /// The same for data that is known to be one line, as JSON is: copied, not read.
+    package static func frame(event: String, id: String, line: [UInt8]) -> [UInt8] {
+        var frame: [UInt8] = []
+        frame.reserveCapacity(line.count + event.utf8.count + id.utf8.count + 24)
+        frame.append("event: ")
+        frame += event.utf8
+        frame.append("\nid: ")
+        frame += id.utf8
+        frame.append("\ndata: ")
+        frame += line
+        frame.append("\n\n")
+        return frame
+    }
+
     private static func oneLine(_ text: String) -> [UInt8] {
         text.utf8.map { $0 == 0x0A || $0 == 0x0D || $0 == 0 ? 0x20 : $0 }
     }

@@ -20,6 +20,9 @@ package final class EventLoopGroup: Sendable {
         for loop in loops { await loop.stopAndWait() }
     }
 
+    /// The loop that the caller is on, otherwise the next.
+    package func nearest() -> EventLoop { loops.first { $0.isOnLoop } ?? next() }
+
     package func next() -> EventLoop {
         let number = turn.wrappingAdd(1, ordering: .relaxed).oldValue
         return loops[Int(UInt(bitPattern: number) % UInt(loops.count))]

@@ -78,6 +78,10 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
     /// Events after a sequence number, oldest first. `job`: of one job only.
     func events(after sequence: Int64, job: JobID?, limit: Int) async throws(StoreError) -> [Event]
 
+    /// The same without waiting, from memory.
+    /// - Returns: nil when what follows `sequence` is not all there.
+    nonisolated func recentEvents(after sequence: Int64, job: JobID?, limit: Int) -> EventTail?
+
     /// The last committed sequence number, 0 when there is none.
     func lastSequence() async throws(StoreError) -> Int64
 
@@ -117,6 +121,7 @@ package protocol JobStore: DeliveryStore, EndpointStore, AuditStore, UnclaimedSt
 
 extension JobStore {
     package nonisolated func cachedJob(_ id: JobID) -> Job? { nil }
+    package nonisolated func recentEvents(after sequence: Int64, job: JobID?, limit: Int) -> EventTail? { nil }
     package func append(type: String, body: [UInt8], at time: Timestamp) async throws(StoreError) -> Event {
         try await append(type: type, host: nil, body: body, at: time)
     }

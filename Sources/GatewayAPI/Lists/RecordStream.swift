@@ -22,7 +22,8 @@ struct RecordPlace: Equatable {
 }
 
 /// Tells the records of a job's print files, each file when it is complete, in order of their numbers.
-struct RecordStream {
+/// Confined to its stream.
+final class RecordStream {
     private let gateway: Gateway
     private let place: RecordPlace
     /// Files that have been told.
@@ -35,7 +36,8 @@ struct RecordStream {
         self.place = place
     }
 
-    mutating func tell(_ id: JobID?, to writer: HTTPCore.BodyWriter) async throws {
+    @inline(never)
+    func tell(_ id: JobID?, to writer: HTTPCore.BodyWriter) async throws {
         let store = gateway.desk.store
         guard let id, let job = try await store.job(id), job.outputs > told.count else { return }
         for file in try await store.spoolFiles(of: id) where told.insert(file.number).inserted {

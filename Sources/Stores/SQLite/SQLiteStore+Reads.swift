@@ -4,6 +4,10 @@ import Synchronization
 extension SQLiteStore {
     package nonisolated func cachedJob(_ id: JobID) -> Job? { memory.contents.withLock { $0.jobs[id]?.job } }
 
+    package nonisolated func recentEvents(after sequence: Int64, job: JobID?, limit: Int) -> EventTail? {
+        memory.contents.withLock { $0.events.after(sequence, job: job, limit: limit) }
+    }
+
     package func job(_ id: JobID) async throws(StoreError) -> Job? {
         let (cached, start) = memory.contents.withLock { ($0.jobs[id]?.job, $0.jobs.puts) }
         if let cached, !memory.isClosed { return cached }

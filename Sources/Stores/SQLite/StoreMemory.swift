@@ -35,6 +35,7 @@ final class StoreMemory: Sendable {
     struct Contents {
         var health = StoreHealth.open
         var jobs = RecentJobs()
+        var events = RecentEvents()
         var jobCounts: [CountKey: Int] = [:]
         var tallies: [TallyKey: Int] = [:]
         /// Jobs whose deck was found damaged.
@@ -90,6 +91,7 @@ final class StoreMemory: Sendable {
             for (key, change) in transaction.backlogs { contents.backlogs.add(change, to: key) }
             for (state, change) in transaction.deliveryCounts { contents.deliveryCounts[state, default: 0] += change }
             contents.lastSequence = transaction.lastSequence
+            for case let event? in transaction.committed.lazy.map(\.event) { contents.events.append(event) }
             for (row, endpoints) in transaction.newEndpoints { contents.jobEndpoints[row, default: []] += endpoints }
             for row in transaction.endedJobs { contents.jobEndpoints[row] = nil }
             for (job, gone) in transaction.goneEndpoints {
