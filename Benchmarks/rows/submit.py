@@ -15,15 +15,17 @@ def run(bench):
     group.notes.append(
         "Port77 stores job, deck, event, trace and counters and checks the deck; Hummingbird stores job, deck and event as they come. "
         "The disk alone: a C program that appends as many decks as there are clients, then one fdatasync.")
-    for size, script, octets in (("2 KB", "submit", 2048), ("200 KB", "submit-large", 200_000)):
+    # Half the time for large decks: the disk has an end.
+    for size, script, octets, seconds in (
+            ("2 KB", "submit", 2048, bench.seconds), ("200 KB", "submit-large", 200_000, max(1, bench.seconds // 2))):
         for clients in (1, 64, 256):
             print(f" {size}, {clients} clients")
             lua = os.path.join(HERE, "peers", script + ".lua")
             runs = group.case(f"{size} deck, {clients} clients", bench.interleave({
-                OURS: lambda: wrk(ground.gateway, "/v1/jobs?hold=true", clients, bench.seconds, lua),
-                "Hummingbird + GRDB": lambda: wrk(hummingbird, "/v1/jobs", clients, bench.seconds, lua),
+                OURS: lambda: wrk(ground.gateway, "/v1/jobs?hold=true", clients, seconds, lua),
+                "Hummingbird + GRDB": lambda: wrk(hummingbird, "/v1/jobs", clients, seconds, lua),
                 "the disk alone": lambda: told(
-                    commit, os.path.join(bench.folder, "commit"), str(octets), str(clients), str(bench.seconds))}))
+                    commit, os.path.join(bench.folder, "commit"), str(octets), str(clients), str(seconds))}))
             if (size, clients) == ("2 KB", 64):
                 rate = median(runs[OURS], "requests/s")
                 group.goal("2 KB, 64 clients: at least 10,000/s", f"{rate:,.0f}/s", rate >= 10_000)
