@@ -156,6 +156,8 @@ extension SpoolFile {
         text_octets, hash, condition, text_hash
         """
 
+    private static let columnCount = CInt(columns.split(separator: ", ").count)
+
     /// The columns again, for a query in which `spool_files` is called `f`.
     static let qualifiedColumns = columns.split(separator: ", ").map { "f.\($0)" }.joined(separator: ", ")
 
@@ -172,7 +174,7 @@ extension SpoolFile {
     }
 
     /// Whether a row of `Queries.spoolFiles` is one of the job that was asked for.
-    static func isListed(_ row: SQLRow) -> Bool { row.int(15) == 1 }
+    static func isListed(_ row: SQLRow) -> Bool { row.int(columnCount) == 1 }
 
     /// Reads a row of `Queries.spoolFiles`.
     /// - Throws: `.corrupt` when the row is not one of the job: it may be that of another owner.

@@ -60,9 +60,7 @@ extension SQLiteStore {
 
     package func tallies(_ query: JobQuery) async throws(StoreError) -> (tallies: [JobTally], isComplete: Bool) {
         if memory.isClosed { throw .closed }
-        var query = query
-        query.from = nil
-        query.order = .newestFirst
+        let query = query.counted
         var plain = query
         (plain.states, plain.host, plain.hosts, plain.owner, plain.outcome) = ([], nil, nil, nil, nil)
         if plain == JobQuery(limit: query.limit) {
@@ -148,6 +146,14 @@ extension WriteTransaction {
 }
 
 extension JobQuery {
+    /// The same jobs, wherever they stand in the order.
+    var counted: JobQuery {
+        var counted = self
+        counted.from = nil
+        counted.order = .newestFirst
+        return counted
+    }
+
     /// Of filters by what is counted only.
     fileprivate func counts(_ tally: JobTally) -> Bool {
         (states.isEmpty || states.contains(tally.state)) && (host == nil || host == tally.host)

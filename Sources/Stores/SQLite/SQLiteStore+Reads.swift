@@ -140,6 +140,8 @@ extension SQLiteStore {
                 let statements = try JobListing(query).statements(on: connection, counts: counts)
                 texts[name] = statements.map(\.page)
                 texts[name + ", its end"] = statements.compactMap(\.end)
+                let counted = try JobListing(query.counted).statements(on: connection, counts: counts)
+                texts["tally of " + name] = counted.flatMap { [$0.tally, $0.tallyEnd] }
             }
             return try texts.mapValues { texts in
                 try texts.flatMap { text in
