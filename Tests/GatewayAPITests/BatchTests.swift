@@ -126,6 +126,14 @@ struct BatchTests {
         #expect(try await rig.store.lastSequence() == 0)
     }
 
+    @Test func `an unfinished batch is to be asked for again by what its jobs wait for`() async throws {
+        let rig = try Rig()
+        let answer = try await rig.post("/v1/jobs?split=true&hold=true", Self.deck, ("Prefer", "wait=1"))
+        #expect(answer.status == 201, "\(answer.text)")
+        // Held jobs wait for a person: a minute, give or take a tenth.
+        #expect((54...66).contains(try #require(answer["retry-after"].flatMap { Int($0) })))
+    }
+
     @Test func `a request has at most so many jobs`() async throws {
         let rig = try Rig()
         func deck(_ count: Int) -> String { String(repeating: "//A JOB\n//S EXEC PGM=X\n", count: count) }
