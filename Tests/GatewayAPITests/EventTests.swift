@@ -248,7 +248,7 @@ struct EventTests {
         exchange.close()
         #expect(last == "end")
         #expect(
-            records.map { "\($0["output"]?.int ?? 0):\($0["number"]?.int ?? 0)" } == [
+            records.map { "\($0["output"]?.int ?? 0):\($0["record"]?.int ?? 0)" } == [
                 "1:1", "1:2", "1:3", "1:4", "2:1", "2:2",
             ])
         #expect(records.first?["control"]?.string == "1")
@@ -257,7 +257,7 @@ struct EventTests {
         var numbers: [String] = []
         while let event = try await rest.next() {
             if event.event == "record" {
-                numbers.append("\(event.json["output"]?.int ?? 0):\(event.json["number"]?.int ?? 0)")
+                numbers.append("\(event.json["output"]?.int ?? 0):\(event.json["record"]?.int ?? 0)")
             }
         }
         other.close()

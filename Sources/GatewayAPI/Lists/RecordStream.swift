@@ -47,87 +47,24 @@ final class RecordStream {
     }
 
     private func tell(_ file: SpoolFile, of job: Job, to writer: HTTPCore.BodyWriter) async throws {
-        let reader = RecordLine(file, hostPage: gateway.desk.host(job.host)?.codePage ?? .cp037)
-        var splitter = reader.splitter
         let body = try await gateway.desk.store.spoolBody(of: job.id, file: file.number)
+        let output = OutputFile(file, hostPage: gateway.desk.host(job.host)?.codePage ?? .cp037, body: body)
+        var pieces = OutputSlice(output).records(of: gateway.settings.outputPieceOctets)
         let first = file.number == place.output ? place.record : 0
-        var offset = 0
         var number = 0
         var frames: [UInt8] = []
-        func add(_ record: [UInt8]) {
-            number += 1
-            guard number > first else { return }
-            let data = reader.document(record, output: file.number, number: number)
-            frames += EventStream.frame(event: "record", data: String(decoding: data, as: UTF8.self))
-        }
-        while true {
-            let piece = try await body.read(from: offset, count: gateway.settings.outputPieceOctets)
-            if piece.isEmpty { break }
-            offset += piece.count
-            splitter.append(piece)
-            while let record = try splitter.next() {
-                add(record)
+        while let records = try await pieces.next() {
+            for record in records {
+                number += 1
+                guard number > first else { continue }
+                let data = RecordDocument.bytes(record, number: number, of: output)
+                frames += EventStream.frame(event: "record", data: String(decoding: data, as: UTF8.self))
                 if frames.count >= Self.mostFrameOctets {
                     try await writer.write(frames)
                     frames = []
                 }
             }
         }
-        if let rest = try splitter.finish() { add(rest) }
         if !frames.isEmpty { try await writer.write(frames) }
-    }
-}
-
-/// Reads one record of a print file: what moves the paper, and the text.
-struct RecordLine {
-    let splitter: RecordSplitter
-    private let control: CarriageControl
-    private let page: CodePage
-
-    init(_ file: SpoolFile, hostPage: CodePage) {
-        page = CodePage(named: file.code) ?? hostPage
-        control = file.carriageControl
-        splitter = RecordSplitter(file.code == "BINARY" ? .fixed(max(1, file.recordLength)) : .text(page))
-    }
-
-    /// `{"output":1,"number":7,"control":"1","text":"…"}`; a record that is no text has `base64` instead.
-    func document(_ record: [UInt8], output: Int, number: Int) -> [UInt8] {
-        var json = JSONWriter(capacity: record.count + 64)
-        json.beginObject()
-        json.key("output")
-        json.int(output)
-        json.key("number")
-        json.int(number)
-        var rest = record[...]
-        switch control {
-        case .none: break
-        case .asa:
-            if let first = rest.popFirst() {
-                json.key("control")
-                json.string(page.decode([first]))
-            }
-        case .machine:
-            if let first = rest.popFirst() {
-                json.key("control")
-                json.string(hex(first))
-            }
-        }
-        let text = page.decode(Array(rest))
-        if text.unicodeScalars.contains(where: {
-            $0.value < 0x20 && $0.value != 0x09 && $0.value != 0x0C || $0.value == 0x7F
-        }) {
-            json.key("base64")
-            json.string(Base64.encode(Array(rest)))
-        } else {
-            json.key("text")
-            json.string(text)
-        }
-        json.endObject()
-        return json.bytes
-    }
-
-    private func hex(_ octet: UInt8) -> String {
-        let text = String(octet, radix: 16, uppercase: true)
-        return text.count == 1 ? "0" + text : text
     }
 }

@@ -35,27 +35,14 @@ struct OutputDocument: Sendable {
         if isArray { try await outlet.write(Array("{\"job\":\"\(job.id)\",\"records\":[".utf8)) }
         var isFirst = true
         for slice in slices {
-            var reader = RecordReader(slice.file.form)
-            var pieces = slice.pieces(of: pieceOctets)
+            var pieces = slice.records(of: pieceOctets)
             var number = slice.firstRecord
-            var hasEnded = false
-            while !hasEnded {
-                let records: [PrintRecord]
-                if let piece = try await pieces.next() {
-                    records = reader.append(piece.span)
-                } else {
-                    hasEnded = true
-                    records = slice.isWhole ? reader.finish() : []
-                }
+            while let records = try await pieces.next() {
                 var output: [UInt8] = []
                 for record in records {
                     if isArray, !isFirst { output += [0x2C, 0x0A] }
                     isFirst = false
-                    var json = JSONWriter(capacity: record.octets.count + 64)
-                    json.beginObject()
-                    RecordDocument.write(record, number: number, of: slice.file, to: &json)
-                    json.endObject()
-                    output += json.bytes
+                    output += RecordDocument.bytes(record, number: number, of: slice.file)
                     if !isArray { output.append(0x0A) }
                     number += 1
                 }

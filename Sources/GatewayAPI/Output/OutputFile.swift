@@ -150,6 +150,28 @@ struct OutputSlice: Sendable {
         self.isWhole = isWhole
     }
 
+    /// What it holds as records, as many at a time as a piece completes.
+    func records(of octets: Int) -> Records { Records(pieces: pieces(of: octets), reader: RecordReader(file.form)) }
+
+    struct Records: Sendable {
+        private var pieces: Pieces
+        private var reader: RecordReader
+        private var hasEnded = false
+
+        fileprivate init(pieces: Pieces, reader: RecordReader) {
+            self.pieces = pieces
+            self.reader = reader
+        }
+
+        /// nil: there are no more.
+        mutating func next() async throws -> [PrintRecord]? {
+            if hasEnded { return nil }
+            if let piece = try await pieces.next() { return reader.append(piece.span) }
+            hasEnded = true
+            return pieces.slice.isWhole ? reader.finish() : []
+        }
+    }
+
     func pieces(of octets: Int) -> Pieces { Pieces(slice: self, size: octets, offset: self.octets.lowerBound) }
 
     struct Pieces: Sendable {

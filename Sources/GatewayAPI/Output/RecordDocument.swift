@@ -7,6 +7,14 @@ enum RecordDocument {
         file.control == .none ? record.octets[...] : record.octets.dropFirst()
     }
 
+    static func bytes(_ record: PrintRecord, number: Int, of file: OutputFile) -> [UInt8] {
+        var json = JSONWriter(capacity: record.octets.count + 64)
+        json.beginObject()
+        write(record, number: number, of: file, to: &json)
+        json.endObject()
+        return json.bytes
+    }
+
     /// The members of an object that is begun already.
     static func write(_ record: PrintRecord, number: Int, of file: OutputFile, to json: inout JSONWriter) {
         json.key("output")
