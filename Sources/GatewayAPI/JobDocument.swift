@@ -17,57 +17,30 @@ enum JobDocument {
     ) {
         let id = job.id.description
         json.beginObject()
-        json.key("id")
-        json.string(id)
-        json.key("host")
-        json.string(job.host.description)
-        if let name = job.name {
-            json.key("name")
-            json.string(name.description)
-        }
-        if let number = job.hostJob {
-            json.key("host_job")
-            json.string(number.description)
-        }
-        json.key("owner")
-        json.string(job.owner.description)
-        json.key("state")
-        json.string(job.state.rawValue)
-        if let reason = job.reason {
-            json.key("reason")
-            json.string(reason)
-        }
-        if let position {
-            json.key("position")
-            json.int(position)
-        }
+        json.member("id", id)
+        json.member("host", job.host.description)
+        json.member("name", job.name?.description)
+        json.member("host_job", job.hostJob?.description)
+        json.member("owner", job.owner.description)
+        json.member("state", job.state.rawValue)
+        json.member("reason", job.reason)
+        json.member("position", position)
         if let outcome = job.outcome {
             json.key("outcome")
             outcome.write(to: &json)
         }
-        if let effect {
-            json.key("effect")
-            json.string(effect)
-        }
+        json.member("effect", effect)
         if let attempt {
             json.key("uncertain")
             write(attempt, to: &json)
         }
         writeTimes(job, to: &json)
-        if let effect = job.cancelEffect {
-            json.key("cancel_effect")
-            json.string(effect.rawValue)
-        }
+        json.member("cancel_effect", job.cancelEffect?.rawValue)
         if let timeout = job.timeout {
-            json.key("timeout")
-            json.int(Int(timeout.components.seconds))
+            json.member("timeout", Int(timeout.components.seconds))
         }
-        json.key("priority")
-        json.int(job.priority)
-        if let correlator = job.correlator {
-            json.key("correlator")
-            json.string(correlator)
-        }
+        json.member("priority", job.priority)
+        json.member("correlator", job.correlator)
         if !job.labels.isEmpty {
             json.key("labels")
             json.beginObject()
@@ -77,35 +50,22 @@ enum JobDocument {
             }
             json.endObject()
         }
-        json.key("on_uncertain")
-        json.string(job.uncertainPolicy.rawValue)
+        json.member("on_uncertain", job.uncertainPolicy.rawValue)
         json.key("deck")
         json.beginObject()
-        json.key("octets")
-        json.int(job.deck.octets)
-        json.key("cards")
-        json.int(job.deck.cards)
-        json.key("sha256")
-        json.string(job.deck.hash.hex)
-        json.key("form")
-        json.string(job.deck.form.rawValue)
+        json.member("octets", job.deck.octets)
+        json.member("cards", job.deck.cards)
+        json.member("sha256", job.deck.hash.hex)
+        json.member("form", job.deck.form.rawValue)
         json.endObject()
-        if let batch = job.batch {
-            json.key("batch")
-            json.string(batch.description)
-        }
+        json.member("batch", job.batch?.description)
         if let origin = job.origin {
-            json.key("request_id")
-            json.string(origin.requestID)
-            json.key("traceparent")
-            json.string(origin.trace.parent)
+            json.member("request_id", origin.requestID)
+            json.member("traceparent", origin.trace.parent)
         }
-        json.key("attempts")
-        json.int(job.attempts)
-        json.key("output_count")
-        json.int(job.outputs)
-        json.key("version")
-        json.int(job.version)
+        json.member("attempts", job.attempts)
+        json.member("output_count", job.outputs)
+        json.member("version", job.version)
         if let files {
             json.key("outputs")
             json.beginArray()
@@ -142,101 +102,52 @@ enum JobDocument {
     }
 
     private static func writeTimes(_ job: Job, to json: inout JSONWriter) {
-        json.key("created_at")
-        json.string(job.createdAt.rfc3339)
-        json.key("changed_at")
-        json.string(job.changedAt.rfc3339)
-        if let time = job.submittedAt {
-            json.key("submitted_at")
-            json.string(time.rfc3339)
-        }
-        if let time = job.startedAt {
-            json.key("started_at")
-            json.string(time.rfc3339)
-        }
-        if let time = job.endedAt {
-            json.key("ended_at")
-            json.string(time.rfc3339)
-        }
-        if let time = job.notBefore {
-            json.key("not_before")
-            json.string(time.rfc3339)
-        }
-        if let time = job.notAfter {
-            json.key("not_after")
-            json.string(time.rfc3339)
-        }
-        if let time = job.cancelRequestedAt {
-            json.key("cancel_requested_at")
-            json.string(time.rfc3339)
-        }
+        json.member("created_at", job.createdAt.rfc3339)
+        json.member("changed_at", job.changedAt.rfc3339)
+        json.member("submitted_at", job.submittedAt?.rfc3339)
+        json.member("started_at", job.startedAt?.rfc3339)
+        json.member("ended_at", job.endedAt?.rfc3339)
+        json.member("not_before", job.notBefore?.rfc3339)
+        json.member("not_after", job.notAfter?.rfc3339)
+        json.member("cancel_requested_at", job.cancelRequestedAt?.rfc3339)
     }
 
     private static func writeLinks(_ id: String, to json: inout JSONWriter) {
         let job = "/v1/jobs/" + id
         json.key("links")
         json.beginObject()
-        json.key("self")
-        json.string(job)
-        json.key("outputs")
-        json.string(job + "/outputs")
-        json.key("output")
-        json.string(job + "/output")
-        json.key("deck")
-        json.string(job + "/deck")
-        json.key("events")
-        json.string(job + "/events")
-        json.key("deliveries")
-        json.string(job + "/deliveries")
-        json.key("trace")
-        json.string(job + "/trace")
+        json.member("self", job)
+        json.member("outputs", job + "/outputs")
+        json.member("output", job + "/output")
+        json.member("deck", job + "/deck")
+        json.member("events", job + "/events")
+        json.member("deliveries", job + "/deliveries")
+        json.member("trace", job + "/trace")
         json.endObject()
     }
 
     static func write(_ file: SpoolFile, to json: inout JSONWriter) {
         json.beginObject()
-        json.key("number")
-        json.int(file.number)
-        json.key("kind")
-        json.string(file.kind.rawValue)
-        if let step = file.step {
-            json.key("step")
-            json.string(step)
-        }
-        if let ddName = file.ddName {
-            json.key("dd")
-            json.string(ddName)
-        }
-        if let sysoutClass = file.sysoutClass {
-            json.key("class")
-            json.string(sysoutClass)
-        }
-        if let forms = file.forms {
-            json.key("forms")
-            json.string(forms)
-        }
-        json.key("records")
-        json.int(file.records)
-        json.key("octets")
-        json.int(file.octets)
+        json.member("number", file.number)
+        json.member("kind", file.kind.rawValue)
+        json.member("step", file.step)
+        json.member("dd", file.ddName)
+        json.member("class", file.sysoutClass)
+        json.member("forms", file.forms)
+        json.member("records", file.records)
+        json.member("octets", file.octets)
         if file.textOctets >= 0 {
-            json.key("text_octets")
-            json.int(file.textOctets)
+            json.member("text_octets", file.textOctets)
         }
-        json.key("sha256")
-        json.string(file.hash.hex)
-        json.key("cc")
-        json.string(file.carriageControl.rawValue)
+        json.member("sha256", file.hash.hex)
+        json.member("cc", file.carriageControl.rawValue)
         if file.condition != .sound {
-            json.key("condition")
-            json.string(file.condition.rawValue)
+            json.member("condition", file.condition.rawValue)
         }
-        json.key("code")
-        json.string(file.code)
+        json.member("code", file.code)
         json.key("links")
         json.beginObject()
-        json.key("self")
-        json.string("/v1/jobs/\(file.job)/outputs/\(file.number)")
+        json.member("self", "/v1/jobs/\(file.job)/outputs/\(file.number)")
         json.endObject()
         json.endObject()
     }
@@ -244,39 +155,24 @@ enum JobDocument {
     /// An output that is still being taken from its host.
     static func write(growing file: OutputFile, of job: Job, to json: inout JSONWriter) {
         json.beginObject()
-        json.key("number")
-        json.int(file.number)
-        json.key("kind")
-        json.string(file.kind.rawValue)
-        if let step = file.step {
-            json.key("step")
-            json.string(step)
-        }
-        if let ddName = file.ddName {
-            json.key("dd")
-            json.string(ddName)
-        }
+        json.member("number", file.number)
+        json.member("kind", file.kind.rawValue)
+        json.member("step", file.step)
+        json.member("dd", file.ddName)
         json.key("growing")
         json.bool(true)
-        json.key("records")
-        json.int(file.records)
-        json.key("octets")
-        json.int(file.octets)
-        json.key("text_octets")
-        json.int(file.textOctets)
-        json.key("cc")
-        json.string(file.control.rawValue)
-        json.key("code")
-        json.string(file.code)
+        json.member("records", file.records)
+        json.member("octets", file.octets)
+        json.member("text_octets", file.textOctets)
+        json.member("cc", file.control.rawValue)
+        json.member("code", file.code)
         json.key("links")
         json.beginObject()
-        json.key("self")
-        json.string("/v1/jobs/\(job.id)/outputs/\(file.number)")
+        json.member("self", "/v1/jobs/\(job.id)/outputs/\(file.number)")
         json.endObject()
         json.endObject()
     }
 
-    /// Strong: version and number of outputs say which document it is.
     /// The strong tag of the document: the version, and for a queued job what changes without one.
     static func tag(_ job: Job, position: Int? = nil) -> String {
         guard job.state == .queued, position != nil else { return "\"\(job.version)-\(job.outputs)\"" }

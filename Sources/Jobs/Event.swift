@@ -35,46 +35,21 @@ package enum EventBody {
     package static func job(_ job: Job, previous: JobState?, files: [SpoolFile]) -> [UInt8] {
         var json = JSONWriter(capacity: 768)
         json.beginObject()
-        json.key("type")
-        json.string(type(entering: job.state))
-        json.key("timestamp")
-        json.string(job.changedAt.rfc3339)
+        json.member("type", type(entering: job.state))
+        json.member("timestamp", job.changedAt.rfc3339)
         json.key("data")
         json.beginObject()
-        json.key("id")
-        json.string(job.id.description)
-        json.key("host")
-        json.string(job.host.description)
-        json.key("owner")
-        json.string(job.owner.description)
-        if let name = job.name {
-            json.key("name")
-            json.string(name.description)
-        }
-        if let number = job.hostJob {
-            json.key("host_job")
-            json.string(number.description)
-        }
-        if let correlator = job.correlator {
-            json.key("correlator")
-            json.string(correlator)
-        }
-        json.key("state")
-        json.string(job.state.rawValue)
-        if let previous {
-            json.key("previous_state")
-            json.string(previous.rawValue)
-        }
-        if let reason = job.reason {
-            json.key("reason")
-            json.string(reason)
-        }
-        if let effect = job.cancelEffect {
-            json.key("cancel_effect")
-            json.string(effect.rawValue)
-        }
-        json.key("version")
-        json.int(job.version)
+        json.member("id", job.id.description)
+        json.member("host", job.host.description)
+        json.member("owner", job.owner.description)
+        json.member("name", job.name?.description)
+        json.member("host_job", job.hostJob?.description)
+        json.member("correlator", job.correlator)
+        json.member("state", job.state.rawValue)
+        json.member("previous_state", previous?.rawValue)
+        json.member("reason", job.reason)
+        json.member("cancel_effect", job.cancelEffect?.rawValue)
+        json.member("version", job.version)
         if let outcome = job.outcome {
             json.key("outcome")
             outcome.write(to: &json)
@@ -88,37 +63,26 @@ package enum EventBody {
             }
             json.endObject()
         }
-        json.key("deck_sha256")
-        json.string(job.deck.hash.hex)
+        json.member("deck_sha256", job.deck.hash.hex)
         if !files.isEmpty {
             json.key("outputs")
             json.beginArray()
             for file in files {
                 json.beginObject()
-                json.key("number")
-                json.int(file.number)
-                json.key("kind")
-                json.string(file.kind.rawValue)
-                if let ddName = file.ddName {
-                    json.key("dd")
-                    json.string(ddName)
-                }
-                json.key("records")
-                json.int(file.records)
-                json.key("octets")
-                json.int(file.octets)
-                json.key("sha256")
-                json.string(file.hash.hex)
+                json.member("number", file.number)
+                json.member("kind", file.kind.rawValue)
+                json.member("dd", file.ddName)
+                json.member("records", file.records)
+                json.member("octets", file.octets)
+                json.member("sha256", file.hash.hex)
                 json.endObject()
             }
             json.endArray()
         }
         json.key("links")
         json.beginObject()
-        json.key("job")
-        json.string("/v1/jobs/\(job.id)")
-        json.key("outputs")
-        json.string("/v1/jobs/\(job.id)/outputs")
+        json.member("job", "/v1/jobs/\(job.id)")
+        json.member("outputs", "/v1/jobs/\(job.id)/outputs")
         json.endObject()
         json.endObject()
         json.endObject()
@@ -129,18 +93,12 @@ package enum EventBody {
     package static func host(_ type: String, host: HostID, words: String?, at time: Timestamp) -> [UInt8] {
         var json = JSONWriter(capacity: 256)
         json.beginObject()
-        json.key("type")
-        json.string(type)
-        json.key("timestamp")
-        json.string(time.rfc3339)
+        json.member("type", type)
+        json.member("timestamp", time.rfc3339)
         json.key("data")
         json.beginObject()
-        json.key("host")
-        json.string(host.description)
-        if let words {
-            json.key("detail")
-            json.string(words)
-        }
+        json.member("host", host.description)
+        json.member("detail", words)
         json.endObject()
         json.endObject()
         return json.bytes
@@ -150,22 +108,11 @@ package enum EventBody {
 extension Outcome {
     package func write(to json: inout JSONWriter) {
         json.beginObject()
-        json.key("kind")
-        json.string(kind.rawValue)
-        if let returnCode {
-            json.key("return_code")
-            json.int(returnCode)
-        }
-        if let abend {
-            json.key("abend")
-            json.string(abend)
-        }
-        json.key("text")
-        json.string(text)
-        if let matchedBy {
-            json.key("matched_by")
-            json.string(matchedBy)
-        }
+        json.member("kind", kind.rawValue)
+        json.member("return_code", returnCode)
+        json.member("abend", abend)
+        json.member("text", text)
+        json.member("matched_by", matchedBy)
         json.endObject()
     }
 }

@@ -50,6 +50,23 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// A member of an object, when there is a value for it.
+    ///
+    /// - Parameter name: as for `key`.
+    package mutating func member(_ name: StaticString, _ value: String?) {
+        guard let value else { return }
+        key(name)
+        string(value)
+    }
+
+    package mutating func member(_ name: StaticString, _ value: Int?) { member(name, value.map { Int64($0) }) }
+
+    package mutating func member(_ name: StaticString, _ value: Int64?) {
+        guard let value else { return }
+        key(name)
+        int(value)
+    }
+
     /// A string from octets that should be UTF-8; what is not becomes U+FFFD.
     package mutating func string(decoding octets: some Collection<UInt8>) {
         string(String(decoding: octets, as: UTF8.self))

@@ -29,30 +29,15 @@ extension Gateway {
     private static func write(_ record: AuditRecord, to json: inout JSONWriter) {
         let entry = record.entry
         json.beginObject()
-        json.key("number")
-        json.int(record.number)
-        json.key("at")
-        json.string(entry.at.rfc3339)
-        json.key("actor")
-        json.string(entry.actor)
-        if let owner = entry.actorOwner {
-            json.key("actor_owner")
-            json.string(owner.description)
-        }
-        if let address = entry.address {
-            json.key("address")
-            json.string(address)
-        }
-        json.key("action")
-        json.string(entry.action)
-        json.key("subject")
-        json.string(entry.subject)
-        json.key("owner")
-        json.string(entry.owner.description)
-        if let detail = entry.detail {
-            json.key("detail")
-            json.string(detail)
-        }
+        json.member("number", record.number)
+        json.member("at", entry.at.rfc3339)
+        json.member("actor", entry.actor)
+        json.member("actor_owner", entry.actorOwner?.description)
+        json.member("address", entry.address)
+        json.member("action", entry.action)
+        json.member("subject", entry.subject)
+        json.member("owner", entry.owner.description)
+        json.member("detail", entry.detail)
         json.endObject()
     }
 }
