@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
-NAMES = ["get", "submit", "way", "curve", "output", "streams", "idle", "protocols", "lists", "start", "webhooks", "slurm"]
+NAMES = ["get", "submit", "way", "curve", "output", "forms", "streams", "idle", "protocols", "lists", "start", "webhooks", "slurm"]
 
 
 def build():
