@@ -9,7 +9,7 @@ struct OutputDocument: Sendable {
     let job: Job
     let slices: [OutputSlice]
     let rendering: Rendering
-    /// Of the outputs, in one step: records take more room than octets.
+    /// Of the outputs, in one step: records take more room than octets, and so does a packer beside them.
     static let mostPieceOctets = 16 * 1024
     let pieceOctets: Int
 

@@ -324,7 +324,7 @@ extension Gateway {
         let archive = JobArchive(
             job: job, document: JobDocument.bytes(desk.shown(job), files: stored),
             deck: try await desk.store.deck(of: job.id), receipt: receipt, files: files,
-            pieceOctets: settings.outputPieceOctets)
+            pieceOctets: min(settings.outputPieceOctets, OutputDocument.mostPieceOctets))
         var fields = given
         fields.add("Content-Disposition", "attachment; filename=\"\(job.id).zip\"")
         let content = ContentHash(of: OutputParts.hashes(files))
