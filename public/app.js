@@ -463,6 +463,14 @@ function drawTimeline(events) {
 // Webhooks of this job and what became of each; looked at again for as long as one is on its way.
 let callsTimer = null;
 
+function aboutCall(attempt) {
+  return [
+    attempt.detail || attempt.answer, attempt.address, attempt.http_version && `HTTP/${attempt.http_version}`,
+    attempt.tls_version && `TLS ${attempt.tls_version}`, `${attempt.duration_ms} ms`,
+    attempt.sent_octets !== undefined && `sent ${attempt.sent_octets}, got ${attempt.received_octets || 0} octets`,
+  ].filter(Boolean).join("\n");
+}
+
 async function drawCalls(id) {
   clearTimeout(callsTimer);
   let page;
@@ -472,7 +480,7 @@ async function drawCalls(id) {
   $("calls").replaceChildren(...newest.slice(0, MOST_CALLS).map((call) => {
     const last = call.attempts[call.attempts.length - 1];
     const words = last ? `${last.status || last.result} ${clock(last.at)}` : "not tried yet";
-    const item = element("li", { class: call.state, title: (last && (last.detail || last.answer)) || "" },
+    const item = element("li", { class: call.state, title: last ? aboutCall(last) : "" },
       element("span", { class: "state" }, call.state), ` ${call.event_type} to ${call.url} (${words}`,
       call.state === "pending" && call.next_at && last ? `, again ${clock(call.next_at)})` : ")");
     if (call.state !== "pending") {

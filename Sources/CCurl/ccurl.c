@@ -1,6 +1,8 @@
 #include "CCurl.h"
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -146,6 +148,15 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// Asked here, while the transfer has its connection: at its end the connection may have gone.
+static void note_session(struct port77_barrier *barrier) {
+    struct curl_tlssessioninfo *session = NULL;
+    if (curl_easy_getinfo(barrier->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == NULL) return;
+    if (session->backend != CURLSSLBACKEND_OPENSSL || session->internals == NULL) return;
+    barrier->tls_version = SSL_version(session->internals);
+    barrier->verify_result = SSL_get_verify_result(session->internals);
+}
+
 static int before_request(void *context, char *peer, char *local, int peer_port, int local_port) {
     struct port77_barrier *barrier = context;
     uint8_t octets[16];
@@ -161,15 +172,38 @@ static int before_request(void *context, char *peer, char *local, int peer_port,
         barrier->blocked = 1;
         return CURL_PREREQFUNC_ABORT;
     }
+    barrier->passed = 1;
+    note_session(barrier);
     return CURL_PREREQFUNC_OK;
 }
 
 CURLcode port77_set_barrier(CURL *easy, struct port77_barrier *barrier) {
+    barrier->easy = easy;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, barrier);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
     if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_PREREQDATA, barrier);
     return code;
+}
+
+static int is_known(uint8_t (*addresses)[16], int count) {
+    for (int at = 0; at < count; at++)
+        if (memcmp(addresses[at], addresses[count], 16) == 0) return 1;
+    return 0;
+}
+
+int port77_own_addresses(uint8_t (*addresses)[16], int capacity) {
+    struct ifaddrs *list = NULL;
+    if (getifaddrs(&list) != 0) return 0;
+    int count = 0;
+    for (struct ifaddrs *entry = list; entry != NULL && count < capacity; entry = entry->ifa_next) {
+        const struct sockaddr *address = entry->ifa_addr;
+        if (address == NULL) continue;
+        size_t length = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+        if (octets_of(address, length, addresses[count]) && !is_known(addresses, count)) count++;
+    }
+    freeifaddrs(list);
+    return count;
 }
 
 int port77_resolve(const char *name, uint8_t (*addresses)[16], int capacity) {
@@ -180,10 +214,7 @@ int port77_resolve(const char *name, uint8_t (*addresses)[16], int capacity) {
     if (failure != 0) return failure < 0 ? failure : -failure;
     int count = 0;
     for (struct addrinfo *entry = list; entry != NULL && count < capacity; entry = entry->ai_next) {
-        int known = 0;
-        if (!octets_of(entry->ai_addr, entry->ai_addrlen, addresses[count])) continue;
-        for (int at = 0; at < count; at++) known |= memcmp(addresses[at], addresses[count], 16) == 0;
-        if (!known) count++;
+        if (octets_of(entry->ai_addr, entry->ai_addrlen, addresses[count]) && !is_known(addresses, count)) count++;
     }
     freeaddrinfo(list);
     return count;

@@ -91,18 +91,26 @@ package struct DeliveryAttempt: Equatable, Sendable {
     /// From the beginning of the try to its end, the look-up of the name included.
     package let duration: Duration
     package let timings: Timings
+    package let exchange: DeliveryExchange
     package let address: String?
     /// The first 4 KiB of the answer.
     package let answer: [UInt8]
     /// Asked for by hand.
     package let isExtra: Bool
+    /// `webhook-id` of the call when it carried a batch.
+    package let batch: String?
 
     /// From the start of the request; nil for what was not reached.
     package struct Timings: Equatable, Sendable {
+        /// The look-up of the name, which comes before the others; nil when there was none.
+        package var resolved: Duration?
         package var connected: Duration?
         package var secured: Duration?
         package var firstByte: Duration?
-        package init(connected: Duration? = nil, secured: Duration? = nil, firstByte: Duration? = nil) {
+        package init(
+            resolved: Duration? = nil, connected: Duration? = nil, secured: Duration? = nil, firstByte: Duration? = nil
+        ) {
+            self.resolved = resolved
             self.connected = connected
             self.secured = secured
             self.firstByte = firstByte
@@ -111,10 +119,13 @@ package struct DeliveryAttempt: Equatable, Sendable {
 
     package init(
         at: Timestamp, status: Int?, result: String, detail: String? = nil, duration: Duration,
-        timings: Timings = Timings(), address: String? = nil, answer: [UInt8] = [], isExtra: Bool = false
+        timings: Timings = Timings(), exchange: DeliveryExchange = DeliveryExchange(), address: String? = nil,
+        answer: [UInt8] = [], isExtra: Bool = false, batch: String? = nil
     ) {
         self.timings = timings
+        self.exchange = exchange
         self.isExtra = isExtra
+        self.batch = batch
         self.at = at
         self.status = status
         self.result = result

@@ -31,6 +31,8 @@ package struct Endpoint: Equatable, Sendable {
     package var state: State
     /// Kept while nothing succeeds.
     package var health = EndpointHealth()
+    /// Whether it may be called: its present URL has agreed, or need not.
+    package var hasAgreed: Bool
     /// What the last try to verify it brought, in words; nil before the first.
     package var verificationNote: String?
 
@@ -56,6 +58,8 @@ package struct Endpoint: Equatable, Sendable {
         case standard
         case cloudEventsBinary = "cloudevents-binary"
         case cloudEventsStructured = "cloudevents-structured"
+        /// Several in one call.
+        case cloudEventsBatch = "cloudevents-batch"
     }
 
     package enum Verification: String, CaseIterable, Sendable { case none, handshake, challenge }
@@ -122,7 +126,8 @@ package struct Endpoint: Equatable, Sendable {
         self.createdAt = createdAt
         changedAt = createdAt
         self.settings = settings
-        state = settings.verification == .none ? .enabled : .pending
+        hasAgreed = settings.verification == .none
+        state = hasAgreed ? .enabled : .pending
     }
 }
 

@@ -120,6 +120,8 @@ package struct DeliveryQuery: Equatable, Sendable {
 package enum Redelivered: Equatable, Sendable {
     case underWay
     case noSuchDelivery
+    /// The URL of its endpoint must agree first.
+    case notAgreed
 }
 
 package struct RecoveryRange: Equatable, Sendable {

@@ -40,7 +40,9 @@ package final class AddressGuard: Sendable {
         let url = try WebhookURL(text)
         // With a network allowed by name, a host name may turn out to lie in it.
         guard url.isTLS || settings.allowPlainHTTP || filter.allowsAnyNetwork else { throw .plainHTTP }
-        guard isAllowed(port: url.port, isTLS: url.isTLS) else { throw .port }
+        guard isAllowed(port: url.port, isTLS: url.isTLS) else {
+            throw settings.isStrictAboutPorts ? .strictPort : .port
+        }
         if let address = url.literal {
             guard isAllowed(address, isTLS: url.isTLS) else { throw .forbiddenAddress }
         } else if url.host == "localhost" || url.host.hasSuffix(".localhost") {

@@ -13,7 +13,8 @@ struct AnswerReader {
     ]
     private var lines = 0
     private var headOctets = 0
-    private var bodyOctets = 0
+    /// Of the body so far, kept or not.
+    private(set) var bodyOctets = 0
 
     /// One header line with its line end.
     /// - Returns: false when the answer is to be given up.

@@ -1,5 +1,6 @@
 import Crypto
 import Jobs
+import Lines
 package import Stores
 import Wire
 
@@ -56,11 +57,12 @@ package enum ConsentOutcome: Equatable, Sendable {
 }
 
 extension DeliveryRunner {
-    func callback(for endpoint: Endpoint) -> String? { settings.callback?.url(for: endpoint) }
+    func callback(for endpoint: Endpoint) -> String? { rules.withLock { $0.callback }?.url(for: endpoint) }
 
     /// A receiver came back to the URL of `WebHook-Request-Callback`.
     package func consent(token: String, allowedRate: String?) async throws(StoreError) -> ConsentOutcome {
-        guard let callback = settings.callback, let endpoints, let id = ConsentCallback.endpoint(of: token),
+        guard let callback = rules.withLock({ $0.callback }), let endpoints,
+            let id = ConsentCallback.endpoint(of: token),
             let endpoint = try await endpoints.endpoint(id, of: nil), callback.isValid(token, for: endpoint),
             endpoint.settings.verification == .handshake
         else { return .noSuchRequest }

@@ -4,8 +4,8 @@ import Lines
 /// One multi handle on one loop. Everything in it happens on that loop's thread.
 final class CurlEngine: @unchecked Sendable {
     private let loop: EventLoop
-    private let filter: AddressFilter
-    private let settings: SenderSettings
+    private var filter: AddressFilter
+    private var settings: SenderSettings
     private var multi: UnsafeMutableRawPointer?
     private var idle: [UnsafeMutableRawPointer] = []
     /// By easy handle; this is what keeps a transfer alive while libcurl has its address.
@@ -32,6 +32,12 @@ final class CurlEngine: @unchecked Sendable {
         self.loop = loop
         self.filter = filter
         self.settings = settings
+    }
+
+    func use(_ settings: SenderSettings, filter: AddressFilter) {
+        loop.checkIsolated()
+        self.settings = settings
+        self.filter = filter
     }
 
     func start(_ request: SendRequest, completion: @escaping (SendResult) -> Void) {

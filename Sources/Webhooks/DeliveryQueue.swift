@@ -12,13 +12,16 @@ package struct QueuedDelivery: Equatable, Sendable {
     package let octets: Int
     /// Of its endpoint, instead of those of the queue.
     package let concurrency: Int?
-    /// Deliveries a minute.
+    /// Calls a minute.
     package let rate: Int?
+    /// How many, itself included, one call may carry with it (`BatchRule`).
+    package let mostTogether: Int
 
     package init(
         id: DeliveryID, owner: Owner, endpoint: Int64, host: String, octets: Int, concurrency: Int? = nil,
-        rate: Int? = nil
+        rate: Int? = nil, mostTogether: Int = 1
     ) {
+        self.mostTogether = mostTogether
         self.concurrency = concurrency
         self.rate = rate
         self.id = id
@@ -83,7 +86,7 @@ package struct DeliveryQueue: Sendable {
         var waiting = Fifo<Int64>()
     }
 
-    package let limits: Limits
+    package var limits: Limits
     package private(set) var waitingCount = 0
     package private(set) var inFlightCount = 0
     /// A fetch from the store may find something that there was no room for before.
@@ -191,6 +194,31 @@ package struct DeliveryQueue: Sendable {
             return delivery
         }
         return nil
+    }
+
+    /// Takes more of the same line into the call that `delivery` has begun, as many as each of them allows. They end with it.
+    package mutating func takeMore(with delivery: QueuedDelivery) -> [QueuedDelivery] {
+        guard delivery.mostTogether > 1, var endpoint = endpoints[delivery.endpoint],
+            endpoint.breaker.standing == .closed
+        else { return [] }
+        var taken: [QueuedDelivery] = []
+        var most = delivery.mostTogether
+        var octets = delivery.octets
+        while let next = endpoint.waiting.first {
+            most = min(most, next.mostTogether)
+            octets += next.octets
+            guard taken.count + 2 <= most, octets <= BatchRule.mostOctets else { break }
+            _ = endpoint.waiting.popFirst()
+            taken.append(next)
+            // Paid back in later turns.
+            let cost = min(512 + next.octets, Self.quantum)
+            endpoint.deficit -= cost
+            lanes[endpoint.owner]?.deficit -= cost
+        }
+        waitingCount -= taken.count
+        noticeHunger(&endpoint)
+        endpoints[delivery.endpoint] = endpoint
+        return taken
     }
 
     /// - Parameter succeeded: nil when the try tells nothing of the receiver.

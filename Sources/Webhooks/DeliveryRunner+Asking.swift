@@ -17,7 +17,8 @@ extension DeliveryRunner {
         var address: String?
         do throws(RefusedURL) {
             let url = try guarding.check(url: text)
-            (sent, address) = await post(event, to: url, target: target, endpoint: 0, owner: owner, turn: 0, at: began)
+            let message = EventMessage(event, owner: owner, mode: target.mode)
+            (sent, address) = await post(message, to: url, target: target, endpoint: 0, turn: 0, at: began)
         } catch {
             sent = SendResult(error)
         }

@@ -89,14 +89,16 @@ extension DeliveryRunner {
         }
     }
 
-    /// Most deliveries go to few URLs; what a URL's text tells does not change.
-    private func checked(_ text: String) -> Result<WebhookURL, RefusedURL> {
-        if let known = urls.withLock({ $0[text] }) { return known }
+    /// Most deliveries go to few URLs.
+    func checked(_ text: String) -> Result<WebhookURL, RefusedURL> {
+        let (known, guarding) = rules.withLock { ($0.urls[text], $0.guarding) }
+        if let known { return known }
         let url: Result<WebhookURL, RefusedURL>
         do throws(RefusedURL) { url = .success(try guarding.check(url: text)) } catch { url = .failure(error) }
-        urls.withLock { urls in
-            if urls.count >= Self.mostURLs { urls = [:] }
-            urls[text] = url
+        rules.withLock { rules in
+            guard rules.guarding === guarding else { return }
+            if rules.urls.count >= Self.mostURLs { rules.urls = [:] }
+            rules.urls[text] = url
         }
         return url
     }
@@ -104,13 +106,13 @@ extension DeliveryRunner {
     private static var mostURLs: Int { 1024 }
 
     private func entry(for delivery: Delivery, receiver: Int64) -> Entry {
-        let url = checked(delivery.url)
-        let host = if case .success(let url) = url { url.host } else { "" }
+        let host = if case .success(let url) = checked(delivery.url) { url.host } else { "" }
+        let isBatched = delivery.target.mode == .cloudEventsBatch && !delivery.isExtra
         return Entry(
             delivery: delivery,
             queued: QueuedDelivery(
                 id: delivery.id, owner: delivery.owner, endpoint: receiver, host: host,
-                octets: delivery.event.body.count, concurrency: delivery.target.concurrency, rate: delivery.target.rate),
-            url: url)
+                octets: delivery.event.body.count, concurrency: delivery.target.concurrency, rate: delivery.target.rate,
+                mostTogether: isBatched ? BatchRule.mostEvents(afterAttempts: delivery.attempts) : 1))
     }
 }

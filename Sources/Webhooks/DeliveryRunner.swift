@@ -12,7 +12,14 @@ package final class DeliveryRunner: Sendable {
     struct Entry: Sendable {
         let delivery: Delivery
         let queued: QueuedDelivery
-        let url: Result<WebhookURL, RefusedURL>
+    }
+
+    /// What `change` may change.
+    struct Rules: Sendable {
+        let guarding: AddressGuard
+        let callback: ConsentCallback?
+        /// By text; what a URL's text tells stays the same as long as the guard does.
+        var urls: [String: Result<WebhookURL, RefusedURL>] = [:]
     }
 
     struct State: Sendable {
@@ -44,8 +51,6 @@ package final class DeliveryRunner: Sendable {
         }
     }
 
-    /// Checks URLs at submission by the same rules.
-    package let guarding: AddressGuard
     let store: any DeliveryStore
     let endpoints: (any EndpointStore)?
     let settings: Settings
@@ -54,7 +59,7 @@ package final class DeliveryRunner: Sendable {
     let sender: Sender
     let signatory: Signatory
     let state: Locked<State>
-    let urls = Locked<[String: Result<WebhookURL, RefusedURL>]>([:])
+    let rules: Locked<Rules>
     let fetchWanted = Signal()
     let dispatchWanted = Signal()
     let recordWanted = Signal()
@@ -71,13 +76,31 @@ package final class DeliveryRunner: Sendable {
         self.settings = settings
         self.clock = clock
         self.logger = logger
-        guarding = AddressGuard(settings: settings.addresses, resolver: settings.resolver)
+        let guarding = AddressGuard(settings: settings.addresses, resolver: settings.resolver)
+        rules = Locked(Rules(guarding: guarding, callback: settings.callback))
         signatory = Signatory(ordinary: settings.signer, gateway: settings.keys)
         var sending = settings.sender
         sending.mostInFlight = settings.limits.inFlight
         sender = try Sender(settings: sending, filter: guarding.filter)
         state = Locked(
             State(queue: DeliveryQueue(limits: settings.limits), generator: SplitMix(seed: settings.seed)))
+    }
+
+    /// Checks URLs at submission by the same rules.
+    package var guarding: AddressGuard { rules.withLock { $0.guarding } }
+
+    /// Goes on with other rules of where calls may go, and with another secret, authorities, callback and number of calls at a
+    /// time. What else there is in the settings stays. Calls under way end as they began.
+    package func change(to settings: Settings) {
+        let guarding = AddressGuard(settings: settings.addresses, resolver: settings.resolver)
+        var sending = settings.sender
+        sending.mostInFlight = settings.limits.inFlight
+        sender.use(sending, filter: guarding.filter)
+        signatory.use(settings.signer)
+        rules.withLock { $0 = Rules(guarding: guarding, callback: settings.callback) }
+        state.withLock { $0.queue.limits.inFlight = settings.limits.inFlight }
+        dispatchWanted.raise()
+        askWanted.raise()
     }
 
     /// There may be new deliveries: call it after each commit that brought some. Cheap, from anywhere.
@@ -136,8 +159,8 @@ package final class DeliveryRunner: Sendable {
             group.addTask { await self.askWhileRunning() }
             while !state.withLock({ $0.isStopping }) {
                 await dispatchWanted.wait()
-                while let entry = takeNext() {
-                    group.addTask { await self.deliver(entry) }
+                while let parcel = takeNext() {
+                    group.addTask { await self.deliver(parcel) }
                 }
                 armQueueTimer()
             }

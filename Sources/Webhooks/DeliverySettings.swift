@@ -31,6 +31,9 @@ extension DeliveryRunner {
             let signer = try Signer(secret: secret)
             self.init { _ in signer }
         }
+
+        /// Makes sure that `DeliveryRunner.change` can be called with these.
+        package func claimDescriptors() throws(SenderError) { try Sender.claimDescriptors(forCalls: limits.inFlight) }
     }
 
     /// What this machine calls itself, `localhost` when that is no name for a header.

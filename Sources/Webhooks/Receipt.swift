@@ -100,10 +100,16 @@ package struct ReceiptContent: Equatable, Sendable {
     /// By number, in the order of the job.
     package let outputHashes: [Int: String]
 
-    /// - Parameter body: of any mode; a structured CloudEvent holds the event as its data.
-    /// - Returns: nil when it is no event of ours.
-    package init?(body: [UInt8]) {
-        guard let document = try? JSONValue(parsing: body) else { return nil }
+    /// - Parameter body: of any mode; a structured CloudEvent holds the event as its data, a batch is a list of them.
+    /// - Returns: none when one of them is no event of ours.
+    package static func all(in body: [UInt8]) -> [ReceiptContent] {
+        guard let document = try? JSONValue(parsing: body) else { return [] }
+        let documents = document.elements ?? [document]
+        let contents = documents.compactMap { ReceiptContent($0) }
+        return contents.count == documents.count ? contents : []
+    }
+
+    private init?(_ document: JSONValue) {
         let event = document["specversion"] == nil ? document : document["data"] ?? .null
         guard let type = event["type"]?.string, let data = event["data"] else { return nil }
         self.type = type

@@ -18,7 +18,7 @@ package final class Sender: Sendable {
         guard Self.library == CURLE_OK else {
             throw SenderError.library(String(cString: curl_easy_strerror(Self.library)))
         }
-        try Self.raiseDescriptorLimit(to: 4 * settings.mostInFlight + 1024)
+        try Self.claimDescriptors(forCalls: settings.mostInFlight)
         loop = try EventLoop(name: "webhooks")
         engine = CurlEngine(loop: loop, filter: filter, settings: settings)
         loop.start()
@@ -27,6 +27,11 @@ package final class Sender: Sendable {
     deinit {
         loop.execute { [engine] in engine.shutDown() }
         loop.stop()
+    }
+
+    /// Requests from now on go by these; those under way end by the ones they began with.
+    package func use(_ settings: SenderSettings, filter: AddressFilter) {
+        loop.execute { [engine] in engine.use(settings, filter: filter) }
     }
 
     /// Returns when the exchange is over, in bounded time, whatever the receiver does.
@@ -54,7 +59,9 @@ package final class Sender: Sendable {
         await loop.stopAndWait()
     }
 
-    private static func raiseDescriptorLimit(to need: Int) throws(SenderError) {
+    /// Raises this process's limit of open files, if it must and may.
+    static func claimDescriptors(forCalls calls: Int) throws(SenderError) {
+        let need = 4 * calls + 1024
         let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
         guard getrlimit(files, &limit) == 0, limit.rlim_cur < rlim_t(need) else { return }

@@ -47,6 +47,7 @@ package struct SendResult: Equatable, Sendable {
     /// For the endpoint's owner.
     package var detail: String?
     package var timings = Timings()
+    package var exchange = DeliveryExchange()
     /// Whether the connection came from the cache.
     package var isReused = false
     /// The first 4 KiB of the body of an HTTP answer.
@@ -60,6 +61,8 @@ package struct SendResult: Equatable, Sendable {
 
     /// From the start of the request; zero for what was not reached.
     package struct Timings: Equatable, Sendable {
+        /// The look-up of the name, before the start.
+        package var resolved: Duration = .zero
         package var connected: Duration = .zero
         package var secured: Duration = .zero
         package var firstByte: Duration = .zero

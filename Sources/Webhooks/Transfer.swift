@@ -5,6 +5,8 @@ import Stores
 /// One request under way: an easy handle with its options, and what has come back. Confined to the engine's loop.
 final class Transfer {
     let easy: UnsafeMutableRawPointer
+    /// Its memory is read by the barrier, also when another filter is used by now.
+    private let filter: AddressFilter
     private let completion: (SendResult) -> Void
     private let settings: SenderSettings
     private var reader = AnswerReader()
@@ -19,10 +21,12 @@ final class Transfer {
         completion: @escaping (SendResult) -> Void
     ) {
         self.easy = easy
+        self.filter = filter
         self.settings = settings
         self.completion = completion
         barrier = .allocate(capacity: 1)
-        barrier.initialize(to: port77_barrier(filter: filter.shared, blocked: 0, opened: 0))
+        barrier.initialize(to: port77_barrier())
+        barrier.pointee.filter = UnsafePointer(filter.shared)
         for header in request.headers { append("\(header.name): \(header.value)") }
         append("Expect:")
         // Whatever name and port the URL has, the connection goes to this address: no look-up, and no second answer.
@@ -167,7 +171,41 @@ final class Transfer {
         result.timings.firstByte = time(CURLINFO_STARTTRANSFER_TIME_T)
         result.timings.total = time(CURLINFO_TOTAL_TIME_T)
         result.isReused = barrier.pointee.opened == 0 && result.status != nil
+        if !isBlocked { result.exchange = exchange(code) }
         return result
+    }
+
+    private func exchange(_ code: CURLcode) -> DeliveryExchange {
+        var exchange = DeliveryExchange()
+        guard barrier.pointee.passed != 0 else {
+            if code == CURLE_PEER_FAILED_VERIFICATION { exchange.verifyResult = verifyResult }
+            return exchange
+        }
+        var sent: curl_off_t = 0
+        if port77_get_offset(easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK { exchange.sentOctets = Int(sent) }
+        if reader.status != nil {
+            exchange.receivedOctets = reader.bodyOctets
+            var version = 0
+            _ = port77_get_long(easy, CURLINFO_HTTP_VERSION, &version)
+            exchange.httpVersion =
+                switch version {
+                case Int(CURL_HTTP_VERSION_1_0): 10
+                case Int(CURL_HTTP_VERSION_1_1): 11
+                case Int(CURL_HTTP_VERSION_2_0): 20
+                default: nil
+                }
+        }
+        if barrier.pointee.tls_version != 0 {
+            exchange.tlsVersion = Int(barrier.pointee.tls_version)
+            exchange.verifyResult = barrier.pointee.verify_result
+        }
+        return exchange
+    }
+
+    private var verifyResult: Int {
+        var verification = 0
+        _ = port77_get_long(easy, CURLINFO_SSL_VERIFYRESULT, &verification)
+        return verification
     }
 
     func complete(_ result: SendResult) { completion(result) }
@@ -178,11 +216,9 @@ final class Transfer {
     }
 
     private func tlsWords(_ code: CURLcode) -> String {
-        var verification = 0
-        _ = port77_get_long(easy, CURLINFO_SSL_VERIFYRESULT, &verification)
         if code == CURLE_SSL_PINNEDPUBKEYNOTMATCH { return "The receiver's key is none of those that are pinned." }
         guard code == CURLE_PEER_FAILED_VERIFICATION else { return SendFailure.tlsFailed.words }
-        return switch verification {
+        return switch verifyResult {
         // 1 is what libcurl sets before the chain is judged; the name is compared before that.
         case 0, 1, 62: "The receiver's certificate is for another name."
         case 9: "The receiver's certificate is not valid yet."

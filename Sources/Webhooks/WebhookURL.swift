@@ -80,7 +80,7 @@ package struct WebhookURL: Equatable, Sendable {
 
 /// Why a URL is not taken as a receiver's. `words` is for whoever submitted it.
 package enum RefusedURL: Error, Equatable, Sendable {
-    case notAURL, tooLong, scheme, plainHTTP, userInfo, fragment, port, hostNotASCII, forbiddenAddress
+    case notAURL, tooLong, scheme, plainHTTP, userInfo, fragment, port, strictPort, hostNotASCII, forbiddenAddress
 
     package var words: String {
         switch self {
@@ -91,6 +91,7 @@ package enum RefusedURL: Error, Equatable, Sendable {
         case .userInfo: "A notification URL must not contain a user name or password."
         case .fragment: "A notification URL must not contain a fragment (#)."
         case .port: "Notifications go to port 443 or to a port from 1024 up that no other service is known by."
+        case .strictPort: "This gateway sends notifications to the ports 443 and 8443 only."
         case .hostNotASCII: "Write the host name of the notification URL in its ASCII form (xn--)."
         case .forbiddenAddress: "The notification URL points to an address that this gateway may not call."
         }

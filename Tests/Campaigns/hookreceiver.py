@@ -7,6 +7,7 @@ four, `dead` refuses connections.
 import base64
 import hashlib
 import hmac
+import json
 import multiprocessing
 import select
 import socket
@@ -15,6 +16,18 @@ import time
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 SLOW_SECONDS = 30
+
+
+def events(identifier, body):
+    """(id, octets as the standard mode has them) of each event that a call carries."""
+    if not body.startswith(b"["):
+        return [(identifier, body)]
+    text, at, found = body.decode(), 1, []
+    while at < len(text):
+        event, end = json.JSONDecoder().raw_decode(text, at)
+        found.append((event["id"], text[text.index('"data":', at) + 7:end - 1].encode()))
+        at = end + 1
+    return found
 
 
 def address(group, number):
@@ -127,26 +140,31 @@ class Loop:
 
     def take(self, descriptor, name, fields, body):
         now = time.time()
-        event, stamp = fields.get(b"webhook-id", b"").decode(), fields.get(b"webhook-timestamp", b"0").decode()
-        right = base64.b64encode(hmac.new(self.keys.get(name, b""), f"{event}.{stamp}.".encode() + body,
+        call, stamp = fields.get(b"webhook-id", b"").decode(), fields.get(b"webhook-timestamp", b"0").decode()
+        right = base64.b64encode(hmac.new(self.keys.get(name, b""), f"{call}.{stamp}.".encode() + body,
                                           hashlib.sha256).digest())
         if b"v1," + right not in fields.get(b"webhook-signature", b"").split() or abs(now - int(stamp)) > 300:
-            self.bad.append((name, event, "signature"))
-        if self.bodies.setdefault(event, body) != body:
-            self.bad.append((name, event, "another body under the same id"))
-        # first arrival, calls, calls answered with success
-        seen = self.ledger.setdefault((name, event), [now, 0, 0])
-        seen[1] += 1
-        kind = self.kinds[name]
-        if kind == "slow":
-            return self.late.append((time.monotonic() + SLOW_SECONDS, descriptor, self.connections[descriptor][1], seen))
+            self.bad.append((name, call, "signature"))
+        kind, entries = self.kinds[name], []
         good = kind != "flapping" or time.monotonic() % 4 < 2
-        seen[2] += good
+        for event, octets in events(call, body):
+            if self.bodies.setdefault(event, octets) != octets:
+                self.bad.append((name, event, "another body under the same id"))
+            # first arrival, calls, calls answered with success
+            seen = self.ledger.setdefault((name, event), [now, 0, 0])
+            seen[1] += 1
+            seen[2] += good and kind != "slow"
+            entries.append(seen)
+        if self.bodies.setdefault(call, body) != body:
+            self.bad.append((name, call, "another body under the same id of a call"))
+        if kind == "slow":
+            return self.late.append((time.monotonic() + SLOW_SECONDS, descriptor, self.connections[descriptor][1], entries))
         self.answer(descriptor, OK if good else BUSY)
 
-    def answer_late(self, _, descriptor, connection, seen):
+    def answer_late(self, _, descriptor, connection, entries):
         if descriptor in self.connections and self.connections[descriptor][1] is connection:
-            seen[2] += 1
+            for seen in entries:
+                seen[2] += 1
             self.answer(descriptor, OK)
 
     def answer(self, descriptor, octets):

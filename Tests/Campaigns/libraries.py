@@ -1,4 +1,4 @@
-"""Live deliveries verified by libraries that others wrote: standardwebhooks and svix, and cloudevents for its two modes.
+"""Live deliveries verified by libraries that others wrote: standardwebhooks and svix, and cloudevents for its modes.
 
     $(scripts/webhook-tools) Tests/Campaigns/libraries.py --port77 .build/debug/port77
 
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ground import Client, Ground, Score
 
 DECK = b"//LIBS JOB (1),'CAMPAIGN',CLASS=A\n//S1 EXEC PGM=IEFBR14\n"
-MODES = ["standard", "cloudevents-binary", "cloudevents-structured"]
+MODES = ["standard", "cloudevents-binary", "cloudevents-structured", "cloudevents-batch"]
 
 
 class Taker(http.server.BaseHTTPRequestHandler):
@@ -34,7 +34,8 @@ class Taker(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         with self.lock:
             self.calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-        told = json.loads(body).get("data", {})
+        told = json.loads(body)
+        told = {} if isinstance(told, list) else told.get("data", {})
         answer = told.get("challenge", "").encode() if self.path == "/challenge" else b""
         self.send_response(410 if self.path == "/gone" else 200)
         self.send_header("content-length", str(len(answer)))
@@ -65,6 +66,14 @@ def takes(library, secret, headers, body):
         return True
     except Exception:  # each has its own
         return False
+
+
+def messages(mode, headers, body):
+    """What the library is to read, one for each event: it knows no batches."""
+    if mode != "cloudevents-batch":
+        return [ce.HTTPMessage(headers=headers, body=body)]
+    return [ce.HTTPMessage(headers={"content-type": "application/cloudevents+json"}, body=json.dumps(event).encode())
+            for event in json.loads(body)]
 
 
 def attributes(event):
@@ -132,19 +141,25 @@ def main():
         if mode == "standard":
             plain = {headers["webhook-id"]: json.loads(body) for headers, body in calls}
             continue
-        wrong = []
-        for headers, body in calls:
-            event = ce.from_http_event(ce.HTTPMessage(headers=headers, body=body))
+        wrong, carried = [], {}
+        for headers, message in [(headers, message) for headers, body in calls for message in messages(mode, headers, body)]:
+            event = ce.from_http_event(message)
             seen, told = attributes(event), event.get_data()
             told = json.loads(told) if isinstance(told, (bytes, str)) else told
             job = told["data"]["id"]
-            if (seen["id"] != headers["webhook-id"] or not seen["type"].endswith("." + told["type"])
+            carried.setdefault(seen["id"], []).append(headers["webhook-id"])
+            if (seen["id"] != headers["webhook-id"] and mode != "cloudevents-batch" or not seen["type"].endswith("." + told["type"])
                     or seen["subject"] != job or job not in (first["id"], second["id"]) or seen["specversion"] != "1.0"
                     or plain.get(seen["id"]) != told or not seen["source"] or "ce-datacontenttype" in headers):
                 wrong.append((seen, told))
         score.check(f"{mode}: cloudevents reads id, type, subject and the same data as in the plain mode", not wrong, wrong[:1])
-        kind = "application/json" if mode.endswith("binary") else "application/cloudevents+json"
+        kind = {"binary": "application/json", "structured": "application/cloudevents+json",
+                "batch": "application/cloudevents-batch+json"}[mode.split("-")[1]]
         score.check(f"{mode}: the media type is {kind}", all(h["content-type"].startswith(kind) for h, _ in calls))
+    shown = ask("GET", f"/v1/webhooks/{hooks['cloudevents-batch']['id']}/deliveries?state=delivered&limit=100")["items"]
+    told = {delivery["event_id"]: [attempt["batch"] for attempt in delivery["attempts"]] for delivery in shown}
+    score.check(f"each of {len(told)} deliveries shows the call that carried it", len(told) > 8 and all(
+        carried[event] == calls for event, calls in told.items()), (told, carried))
     labels = [body["data"].get("labels") for body in plain.values()]
     score.check("text beyond ASCII arrives as it was", {"city": 'Zürich "%'} in labels, labels)
 

@@ -174,7 +174,7 @@ class Life(Ground):
             "NOTIFY_SOCKET": "@" + self.manager.name, "WATCHDOG_USEC": "400000", "PORT77_DRAIN_SECONDS": "0"}
         certificates(folder)
         lay(folder, "first")
-        self.hosts, self.one = {}, ""
+        self.hosts, self.one, self.webhooks = {}, "", ""
 
     def write_config(self):
         hosts = "\n".join(
@@ -193,7 +193,7 @@ proxies: [127.0.0.2, {{network: 127.0.0.3, sends: forwarded}}]
 data: {self.data}
 hosts:
 {hosts}
-webhooks: {{secret: {{env: HOOK_SECRET}}}}
+webhooks: {{secret: {{env: HOOK_SECRET}}{self.webhooks}}}
 log: {{level: info, access: info}}
 """)
 
@@ -327,6 +327,14 @@ def reloads(life, score):
     life.write_config()
     bare = lambda: client.call("POST", "/v1/jobs?host=one", DECK, {"Content-Type": "text/plain"})[0]  # noqa: E731
     score.check("a rule for new jobs holds at once", bare() == 201 and life.reload() and bare() == 400)
+    life.webhooks = ", strict_ports: true"
+    life.write_config()
+    body = json.dumps({"url": "https://ci.example:9443/hook"})
+    hook = lambda: client.call("POST", "/v1/webhooks", body, {"Content-Type": "application/json"})  # noqa: E731
+    before_it, reloaded, after_it = hook(), life.reload(), hook()
+    score.check("rules for webhooks hold at once", reloaded and (before_it[0], after_it[0]) == (201, 422)
+                and b"443 and 8443" in after_it[2] and "webhooks changed" in life.log(), (before_it, after_it))
+    life.webhooks = ""
     with open(life.config, "a") as file:
         file.write("colour: green\n")
     line = sum(1 for _ in open(life.config))
@@ -338,7 +346,7 @@ def reloads(life, score):
     score.check(f"meanwhile {len(load.jobs)} jobs went in, none was refused", not load.broken, load.broken[:5])
     score.check("the host that stayed as it was has kept its sessions", one.count == before, (before, one.count))
     audit = client.json("GET", "/v1/audit?subject=configuration")[1]["items"]
-    score.check("each reload is in the audit log", len(audit) == 5 and "hosts added: two" in json.dumps(audit[-1]), audit)
+    score.check("each reload is in the audit log", len(audit) == 6 and "hosts added: two" in json.dumps(audit[-1]), audit)
     life.write_config()
 
 

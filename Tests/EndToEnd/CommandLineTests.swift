@@ -29,7 +29,7 @@ import Testing
                     sessions: {min: 5, max: 2}
                     code_page: cp1
                 colour: green
-                webhooks: {allow_networks: [10.0.0.0/64]}
+                webhooks: {allow_networks: [10.0.0.0/64], strict_ports: 443, calls_at_a_time: 0}
                 retention: {jobs: 30, decks: 2d, size: 5GB}
                 """
             try Data(text.utf8).write(to: URL(fileURLWithPath: file))
@@ -41,7 +41,8 @@ import Testing
                 "line 7, column 15: password is never written here", "line 8, column 15: sessions: min is above max",
                 "line 9, column 16: code_page cp1", "line 10, column 1: colour is not known here",
                 "line 11, column 29: 10.0.0.0/64 is no network", "line 12, column 19: jobs is an age such as",
-                "line 12, column 40: size is a number of octets",
+                "line 12, column 40: size is a number of octets", "line 11, column 57: strict_ports is true or false",
+                "line 11, column 79: calls_at_a_time is a number from 1 to 8192",
             ] {
                 #expect(result.errors.contains(mark), "\(mark) is missing in \(result.errors)")
             }

@@ -97,8 +97,11 @@ private let badWishes: [(query: String, secret: String, status: Int)] = [
                 delivery: DeliveryID(number),
                 attempt: DeliveryAttempt(
                     at: now, status: 404, result: "status", duration: .milliseconds(12),
-                    timings: .init(connected: .microseconds(300), firstByte: .milliseconds(11)), address: "192.0.2.7",
-                    answer: Array("who are you".utf8)),
+                    timings: .init(
+                        resolved: .microseconds(150), connected: .microseconds(300), firstByte: .milliseconds(11)),
+                    exchange: DeliveryExchange(
+                        sentOctets: 512, receivedOctets: 70_000, httpVersion: 20, tlsVersion: 0x0304, verifyResult: 0),
+                    address: "192.0.2.7", answer: Array("who are you".utf8), batch: "batch_1"),
                 next: .dead)
         ])
         let target = "/v1/deliveries/\(number)"
@@ -110,6 +113,11 @@ private let badWishes: [(query: String, secret: String, status: Int)] = [
         #expect(attempt["address"]?.string == "192.0.2.7")
         #expect(attempt["connected_ms"]?.double == 0.3)
         #expect(attempt["first_byte_ms"]?.double == 11)
+        #expect(attempt["resolved_ms"]?.double == 0.15)
+        #expect(attempt["sent_octets"]?.int == 512 && attempt["received_octets"]?.int == 70_000)
+        #expect(attempt["http_version"]?.string == "2" && attempt["tls_version"]?.string == "1.3")
+        #expect(attempt["tls_verify_result"]?.int == 0)
+        #expect(attempt["batch"]?.string == "batch_1")
         #expect(attempt["secured_ms"] == nil)
         let again = try await rig.call("POST", target + "/redeliver")
         #expect(again.status == 202)
@@ -218,7 +226,7 @@ private let badWishes: [(query: String, secret: String, status: Int)] = [
         let kept = try Receipt(Array("HTTP/1.1 200 OK\r\n\(head)\r\n".utf8) + answer.body)
         let keys = try await rig.get("/v1/webhook-keys").json["items"]?.elements?.compactMap { $0["key"]?.string }
         let (_, body) = try #require(try kept.verified(by: keys ?? []))
-        let content = try #require(ReceiptContent(body: body))
+        let content = try #require(ReceiptContent.all(in: body).first)
         #expect(content.job == job.id.description)
         let deck = try await rig.get("/v1/jobs/\(job.id)/deck").body
         #expect(content.deckHash == ContentHash(of: deck).hex)

@@ -35,6 +35,16 @@ extension Rig {
     }
 }
 
+extension SQLiteStore {
+    /// Enabled, and its receiver agrees.
+    fileprivate func changeToAgreed(_ id: EndpointID, at time: Timestamp) async throws {
+        _ = try await changeEndpoint(
+            id, of: nil, ifVersion: nil, settings: nil, state: .enabled, at: time, audit: nil)
+        let url = try #require(try await endpoint(id, of: nil)).settings.url
+        try await recordVerification(id, url: url, .agreed, rate: nil, note: "It agreed.", at: time)
+    }
+}
+
 private let faultyWebhooks: [(body: String, pointers: [String])] = [
     (#"{}"#, ["/url"]), (#"{"url":7}"#, ["/url"]), (#"{"url":""}"#, ["/url"]),
     (#"{"url":"https://a.example/","event":["job.*"]}"#, ["/event"]),
@@ -363,6 +373,24 @@ private let faultyWebhooks: [(body: String, pointers: [String])] = [
         #expect(good.json["attempt"]?["answer"]?.string == "hi")
         _ = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"url":"https://ci.example/broken"}"#)
         #expect(try await rig.call("POST", "/v1/webhooks/\(id)/test").json["delivered"]?.bool == false)
+    }
+
+    @Test func `who has not agreed is neither tested nor sent anything again`() async throws {
+        let rig = try Rig()
+        let (id, _) = try await rig.endpoint(#","events":["job.*"]"#)
+        let job = try await rig.submit()
+        let delivery = try #require(try await rig.store.deliveries(of: job.id).first?.id.value)
+        let calls = ["/v1/webhooks/\(id)/test", "/v1/deliveries/\(delivery)/redeliver"]
+        let asked = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"verification":"challenge"}"#)
+        #expect(asked.json["state"]?.string == "pending")
+        for call in calls { #expect(try await rig.call("POST", call).problem == "state-conflict") }
+        // Nor when it is disabled meanwhile.
+        _ = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"enabled":false}"#)
+        for call in calls { #expect(try await rig.call("POST", call).problem == "state-conflict") }
+        try await rig.store.changeToAgreed(try #require(EndpointID(id)), at: rig.desk.clock.now())
+        #expect(try await rig.call("POST", calls[1]).status == 202)
+        _ = try await rig.send("PATCH", "/v1/webhooks/\(id)", #"{"url":"https://else.example/"}"#)
+        #expect(try await rig.call("POST", calls[1]).problem == "state-conflict")
     }
 
     @Test func `every change is in the audit log, without a secret`() async throws {

@@ -8,7 +8,11 @@ import Testing
     private static func extra(_ second: Int, status: Int) -> DeliveryAttempt {
         DeliveryAttempt(
             at: Sample.time(second), status: status, result: "status", duration: .milliseconds(3),
-            timings: .init(connected: .microseconds(10), secured: nil, firstByte: .milliseconds(2)), isExtra: true)
+            timings: .init(
+                resolved: .microseconds(7), connected: .microseconds(10), secured: nil, firstByte: .milliseconds(2)),
+            exchange: DeliveryExchange(
+                sentOctets: 700, receivedOctets: 12, httpVersion: 11, tlsVersion: 0x0303, verifyResult: 0),
+            isExtra: true, batch: "batch_1")
     }
 
     private static let after = DeliveryResult.Next.retry(at: Sample.time(70))

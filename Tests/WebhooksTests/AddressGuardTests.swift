@@ -106,7 +106,26 @@ import Webhooks
         settings.isStrictAboutPorts = true
         let strict = AddressGuard(settings: settings)
         _ = try strict.check(url: "https://hooks.example:8443/")
-        #expect(throws: RefusedURL.port) { try strict.check(url: "https://hooks.example:9443/") }
+        _ = try strict.check(url: "https://hooks.example/")
+        for port in [80, 1024, 9443] {
+            #expect(throws: RefusedURL.strictPort) { try strict.check(url: "https://hooks.example:\(port)/") }
+        }
+    }
+
+    @Test func `this machine's own addresses are not called, unless the deployment allows them`() throws {
+        #expect(AddressGuard.Settings.ownAddresses().contains(.loopback))
+        var settings = AddressGuard.Settings()
+        settings.allowNetworks = [try #require(Network("127.0.0.0/8")), try #require(Network("93.184.216.35"))]
+        settings.deny(own: ["127.0.0.1", "93.184.216.34", "93.184.216.35", "2600::7"].compactMap { IPAddress($0) })
+        let guarding = AddressGuard(settings: settings)
+        for good in [
+            "https://127.0.0.1:9000/", "https://93.184.216.35/", "https://93.184.216.36/", "https://[2600::8]/",
+        ] {
+            _ = try guarding.check(url: good)
+        }
+        for own in ["https://93.184.216.34/", "https://[2600::7]/"] {
+            #expect(throws: RefusedURL.forbiddenAddress) { try guarding.check(url: own) }
+        }
     }
 
     @Test func `a deployment opens a network, and its own ports and addresses stay closed`() throws {

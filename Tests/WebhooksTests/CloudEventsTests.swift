@@ -38,6 +38,37 @@ import Wire
                 + #""datacontenttype":"application/json","data":"# + String(decoding: event.body, as: UTF8.self) + "}")
     }
 
+    @Test func `a batch is a list of structured events, and has an ID that follows from theirs`() throws {
+        let other = Event(
+            sequence: 10, id: "evt_0002", type: "host.up", job: nil, at: event.at,
+            body: Array(#"{"type":"host.up","data":{"host":"a"}}"#.utf8))
+        let message = EventMessage(event, and: [other], owner: .local, mode: .cloudEventsBatch)
+        #expect(message.headers == [SendHeader("content-type", "application/cloudevents-batch+json; charset=utf-8")])
+        let each = [event, other].map { EventMessage($0, owner: .local, mode: .cloudEventsStructured).body }
+        #expect(message.body == [0x5B] + each[0] + [0x2C] + each[1] + [0x5D])
+        #expect(try JSONValue(parsing: message.body).elements?.map { $0["id"]?.string } == ["evt_0001", "evt_0002"])
+        #expect(message.id.hasPrefix("batch_") && message.id.utf8.count == 32)
+        #expect(message.id == EventMessage(event, and: [other], owner: .local, mode: .cloudEventsBatch).id)
+        for another in [
+            EventMessage(event, owner: .local, mode: .cloudEventsBatch),
+            EventMessage(other, and: [event], owner: .local, mode: .cloudEventsBatch),
+        ] {
+            #expect(another.id != message.id)
+        }
+    }
+
+    @Test func `the trace of the job stands in the headers of binary mode, and in no body`() throws {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        let trace = try #require(TraceContext(parent: parent, state: "a=1"))
+        let binary = EventMessage(event, owner: .local, mode: .cloudEventsBinary, trace: trace)
+        #expect(binary.headers.contains { $0.name == "ce-traceparent" && $0.value == parent })
+        #expect(binary.headers.contains { $0.name == "ce-tracestate" && $0.value == "a=1" })
+        for mode in Endpoint.Mode.allCases {
+            let message = EventMessage(event, owner: .local, mode: mode, trace: trace)
+            #expect(message.body == EventMessage(event, owner: .local, mode: mode).body)
+        }
+    }
+
     @Test(arguments: [
         ("plain-~!#$&'()*+,/:;=?@[]", "plain-~!#$&'()*+,/:;=?@[]"),
         ("a b", "a%20b"), (#"say "hi""#, "say%20%22hi%22"), ("100%", "100%25"),

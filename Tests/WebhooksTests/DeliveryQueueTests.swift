@@ -7,11 +7,11 @@ private func at(_ seconds: Int64) -> Timestamp { Timestamp(microseconds: seconds
 
 private func delivery(
     _ id: Int64, owner: String = "local", endpoint: Int64 = 1, host: String? = nil, octets: Int = 700,
-    concurrency: Int? = nil, rate: Int? = nil
+    concurrency: Int? = nil, rate: Int? = nil, together: Int = 1
 ) -> QueuedDelivery {
     QueuedDelivery(
         id: DeliveryID(id), owner: Owner(owner) ?? .local, endpoint: endpoint, host: host ?? "host\(endpoint)",
-        octets: octets, concurrency: concurrency, rate: rate)
+        octets: octets, concurrency: concurrency, rate: rate, mostTogether: together)
 }
 
 /// The queue behind a reference, so that an expectation may change it.
@@ -25,6 +25,7 @@ private final class Queue {
     var nextTime: Timestamp? { queue.nextTime }
     func add(_ delivery: QueuedDelivery, at time: Timestamp) -> Bool { queue.add(delivery, at: time) }
     func next(at time: Timestamp) -> QueuedDelivery? { queue.next(at: time) }
+    func takeMore(with delivery: QueuedDelivery) -> [Int64] { queue.takeMore(with: delivery).map(\.id.value) }
     func beginFetch() { queue.beginFetch() }
     func room(for endpoint: Int64) -> Int { queue.room(for: endpoint) }
     func ended(_ delivery: QueuedDelivery, succeeded: Bool?, at time: Timestamp) -> [DeliveryID] {
@@ -197,6 +198,44 @@ private final class Queue {
         #expect(slow.nextTime == at(1))
         #expect(slow.next(at: at(1))?.id.value == 2)
         #expect(slow.next(at: at(1)) == nil)
+    }
+
+    @Test func `a call takes as many of the line as each of them allows, and they count as one`() throws {
+        let queue = Queue()
+        for id in 1...4 as ClosedRange<Int64> { #expect(queue.add(delivery(id, together: 100), at: at(0))) }
+        for id in 5...8 as ClosedRange<Int64> { #expect(queue.add(delivery(id, together: 6), at: at(0))) }
+        #expect(queue.add(delivery(9), at: at(0)))
+        #expect(queue.add(delivery(10, together: 100), at: at(0)))
+        let first = try #require(queue.next(at: at(0)))
+        #expect(queue.takeMore(with: first) == [2, 3, 4, 5, 6])
+        #expect(queue.inFlightCount == 1 && queue.waitingCount == 4)
+        let second = try #require(queue.next(at: at(0)))
+        #expect(queue.takeMore(with: second) == [8], "9 goes alone")
+        let third = try #require(queue.next(at: at(0)))
+        #expect(third.id.value == 9 && queue.takeMore(with: third).isEmpty)
+        #expect(queue.next(at: at(0))?.id.value == 10)
+        for one in [first, second, third] { #expect(queue.ended(one, succeeded: true, at: at(1)).isEmpty) }
+        #expect(queue.inFlightCount == 1 && queue.waitingCount == 0)
+    }
+
+    @Test func `a call takes no more octets than it may, and pays for them in later turns`() throws {
+        let queue = Queue()
+        for id in 1...40 as ClosedRange<Int64> {
+            #expect(queue.add(delivery(id, octets: 8192, concurrency: 1, together: 100), at: at(0)))
+        }
+        for id in 101...150 as ClosedRange<Int64> {
+            #expect(queue.add(delivery(id, endpoint: 2, octets: 7680, concurrency: 32), at: at(0)))
+        }
+        let first = try #require(queue.next(at: at(0)))
+        #expect(queue.takeMore(with: first).count == BatchRule.mostOctets / 8192 - 1)
+        _ = queue.ended(first, succeeded: true, at: at(0))
+        // The other endpoint goes 31 times before this one has its next turn.
+        var others = 0
+        while let next = queue.next(at: at(0)), next.endpoint == 2 {
+            others += 1
+            _ = queue.ended(next, succeeded: true, at: at(0))
+        }
+        #expect((31...33).contains(others), "\(others)")
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)

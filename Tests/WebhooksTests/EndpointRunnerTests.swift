@@ -9,7 +9,7 @@ import Webhooks
 import Wire
 
 /// A runner over a store in a fresh folder.
-private struct House {
+struct House {
     let store: SQLiteStore
     let runner: DeliveryRunner
     let keys: GatewayKeys
@@ -84,7 +84,7 @@ extension Result where Failure == any Error {
     }
 }
 
-private let ok: @Sendable (Peer) -> Void = { peer in
+let takesAll: @Sendable (Peer) -> Void = { peer in
     while peer.readRequest() != nil { peer.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") }
 }
 
@@ -96,7 +96,7 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
     @Test func `an endpoint's own secrets sign, with the gateway's key beside them, in its mode and with its headers`()
         async throws
     {
-        let receiver = try Receiver(script: ok)
+        let receiver = try Receiver(script: takesAll)
         try await House.run { house in
             let id = try await house.endpoint(receiver.url) {
                 $0.mode = .cloudEventsStructured
@@ -122,6 +122,11 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
             try await house.wait { try await house.records(id).first?.state == .delivered }
             let attempt = try #require(try await house.records(id).first?.attempts.first)
             #expect(attempt.timings.connected != nil && attempt.timings.firstByte != nil)
+            // To an address, in the clear.
+            #expect(attempt.timings.resolved == nil)
+            #expect(
+                attempt.exchange
+                    == DeliveryExchange(sentOctets: request.body.count, receivedOctets: 0, httpVersion: 11))
         }
     }
 
@@ -130,7 +135,7 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
         async throws
     {
         let gone = try Receiver(script: answer("410 Gone"))
-        let other = try Receiver(script: ok)
+        let other = try Receiver(script: takesAll)
         try await House.run { house in
             let id = try await house.endpoint(gone.url) { $0.concurrency = 1 }
             try await house.endpoint(other.url, events: ["webhook.disabled"])
@@ -221,7 +226,7 @@ private func answer(_ head: String) -> @Sendable (Peer) -> Void {
     @Test func `a receiver that says nothing to OPTIONS may consent later, at a URL that only it was told`()
         async throws
     {
-        let receiver = try Receiver(script: ok)
+        let receiver = try Receiver(script: takesAll)
         let callback = ConsentCallback(base: "https://gw.example", secret: Array("only here".utf8))
         try await House.run({ $0.callback = callback }) { house in
             let id = try await house.endpoint(receiver.url) {

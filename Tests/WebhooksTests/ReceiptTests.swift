@@ -66,16 +66,17 @@ private let faulty: [(text: String, fault: Receipt.Fault)] = [
             #"{"id":"J","state":"completed","outcome":{"kind":"ok","text":"CC 0000"},"deck_sha256":"aa","outputs":"#
             + #"[{"number":1,"sha256":"bb"},{"number":2,"sha256":"cc"},{"number":3}]}"#
         let event = #"{"type":"job.completed","timestamp":"t","data":\#(data)}"#
-        let content = try #require(ReceiptContent(body: Array(event.utf8)))
+        let content = try #require(ReceiptContent.all(in: Array(event.utf8)).first)
         #expect(content.type == "job.completed")
         #expect(content.job == "J")
         #expect(content.outcome == "CC 0000")
         #expect(content.deckHash == "aa")
         #expect(content.outputHashes == [1: "bb", 2: "cc"])
         let structured = #"{"specversion":"1.0","id":"e","type":"org.port77.job.completed","data":\#(event)}"#
-        #expect(ReceiptContent(body: Array(structured.utf8)) == content)
-        for other in [data, "hello", "[]", #"{"specversion":"1.0","type":"x"}"#] {
-            #expect(ReceiptContent(body: Array(other.utf8)) == nil)
+        #expect(ReceiptContent.all(in: Array(structured.utf8)) == [content])
+        #expect(ReceiptContent.all(in: Array("[\(structured),\(structured)]".utf8)) == [content, content])
+        for other in [data, "hello", "[]", #"{"specversion":"1.0","type":"x"}"#, "[\(structured),7]"] {
+            #expect(ReceiptContent.all(in: Array(other.utf8)).isEmpty)
         }
     }
 }

@@ -39,27 +39,30 @@ private final class Answerer: ConnectionHandler {
         let host: String
         let status: Int?
         let detail: String?
+        /// OpenSSL's number.
+        let verifyResult: Int
     }
 
     @Test(arguments: [
         Row(
             testDescription: "a good certificate", certificate: "receiver.pem", authority: "authority.pem",
-            host: "hooks.test", status: 200, detail: nil),
+            host: "hooks.test", status: 200, detail: nil, verifyResult: 0),
         Row(
             testDescription: "another name", certificate: "other-name.pem", authority: "authority.pem",
             host: "hooks.test",
-            status: nil, detail: "The receiver's certificate is for another name."),
+            status: nil, detail: "The receiver's certificate is for another name.", verifyResult: 1),
         Row(
             testDescription: "expired", certificate: "expired.pem", authority: "authority.pem", host: "hooks.test",
-            status: nil, detail: "The receiver's certificate has expired."),
+            status: nil, detail: "The receiver's certificate has expired.", verifyResult: 10),
         Row(
             testDescription: "an unknown authority", certificate: "receiver.pem", authority: "expired.pem",
             host: "hooks.test", status: nil,
-            detail: "The receiver's certificate is not signed by an authority that this gateway knows."),
+            detail: "The receiver's certificate is not signed by an authority that this gateway knows.",
+            verifyResult: 20),
         Row(
             testDescription: "the address in place of the name", certificate: "receiver.pem",
             authority: "authority.pem",
-            host: "127.0.0.1", status: nil, detail: "The receiver's certificate is for another name."),
+            host: "127.0.0.1", status: nil, detail: "The receiver's certificate is for another name.", verifyResult: 1),
     ])
     func `the certificate must be for the name, though the connection goes to the address`(_ row: Row) async throws {
         let loop = try EventLoop(name: "receiver")
@@ -78,6 +81,10 @@ private final class Answerer: ConnectionHandler {
         #expect(result.status == row.status)
         #expect(result.failure == (row.status == nil ? .tlsFailed : nil))
         #expect(result.detail == row.detail)
+        #expect(result.exchange.httpVersion == row.status.map { _ in 11 })
+        #expect(result.exchange.tlsVersion == row.status.map { _ in 0x0304 })
+        // With another name the chain is not judged any more.
+        #expect(result.exchange.verifyResult == row.verifyResult, "\(result.exchange)")
         await sender.stop()
         listener.stopListening()
         await loop.stopAndWait()
@@ -130,6 +137,7 @@ private final class Answerer: ConnectionHandler {
             #expect(await sender.send(try request(url, tls: good)).status == 200)
             let again = await sender.send(try request(url, tls: good))
             #expect(again.status == 200 && again.isReused)
+            #expect(again.exchange.tlsVersion == 0x0304 && again.exchange.verifyResult == 0)
             let pinned = await sender.send(
                 try request(url, tls: EndpointTLS(pins: [Self.otherPin], identity: identity)))
             #expect(pinned.status == nil && pinned.failure == .tlsFailed)

@@ -32,6 +32,12 @@ struct port77_barrier {
     int blocked;
     /// Sockets opened for this transfer.
     int opened;
+    /// The request may go out: the peer's address was looked at again.
+    int passed;
+    /// Of the connection that it goes out on: as TLS numbers itself, 0 in the clear; and what became of the peer's certificate.
+    int tls_version;
+    long verify_result;
+    CURL *easy;
 };
 
 /// Puts both barriers on a handle: the filter before each connect, and once more before each request.
@@ -40,6 +46,9 @@ CURLcode port77_set_barrier(CURL *easy, struct port77_barrier *barrier);
 /// All addresses of a name by getaddrinfo, in its order, without repetition.
 /// Returns how many there are (at most `capacity`), or minus the number that getaddrinfo gave.
 int port77_resolve(const char *name, uint8_t (*addresses)[16], int capacity);
+
+/// The addresses of this machine's interfaces, at most `capacity` of them. Returns how many.
+int port77_own_addresses(uint8_t (*addresses)[16], int capacity);
 
 typedef size_t (*port77_data_callback)(char *, size_t, size_t, void *);
 typedef int (*port77_socket_callback)(CURL *, curl_socket_t, int, void *, void *);

@@ -26,12 +26,7 @@ extension Gateway {
         router.route(.post, "/v1/deliveries/{id}/redeliver", "redeliver") { [self] request, _ in
             let caller = try caller(of: request, for: .webhooksAdmin)
             _ = try QueryReader(request)
-            let id = try deliveryID(request)
-            let answer = try await desk.store.redeliver(
-                id, of: caller.owner, at: desk.clock.now(),
-                audit: audit(caller, "delivery.redeliver", "\(id.value)"))
-            guard answer == .underWay else { throw Self.noSuchDelivery("\(id.value)") }
-            return try await show(id, to: caller, status: 202)
+            return try await redeliver(try deliveryID(request), caller)
         }
     }
 
@@ -45,10 +40,26 @@ extension Gateway {
         Problem(.notFound, "There is no delivery \"\(text.prefix(64))\".")
     }
 
-    private func show(_ id: DeliveryID, to caller: Caller, status: Int) async throws -> Response {
-        guard let delivery = try await desk.store.delivery(id, of: caller.owner) else {
-            throw Self.noSuchDelivery("\(id.value)")
+    private func redeliver(_ id: DeliveryID, _ caller: Caller) async throws -> Response {
+        if caller.isRestricted { _ = try await delivery(id, of: caller) }
+        let answer = try await desk.store.redeliver(
+            id, of: caller.owner, at: desk.clock.now(), audit: audit(caller, "delivery.redeliver", "\(id.value)"))
+        switch answer {
+        case .underWay: return try await show(id, to: caller, status: 202)
+        case .noSuchDelivery: throw Self.noSuchDelivery("\(id.value)")
+        case .notAgreed: throw Self.notAgreed
         }
+    }
+
+    private func delivery(_ id: DeliveryID, of caller: Caller) async throws -> DeliveryRecord {
+        guard let delivery = try await desk.store.delivery(id, of: caller.owner),
+            try await !visible([delivery], to: caller).isEmpty
+        else { throw Self.noSuchDelivery("\(id.value)") }
+        return delivery
+    }
+
+    private func show(_ id: DeliveryID, to caller: Caller, status: Int) async throws -> Response {
+        let delivery = try await delivery(id, of: caller)
         var fields: Fields = ["Cache-Control": "no-store"]
         if status == 202 { fields.add("Location", "/v1/deliveries/\(id.value)") }
         return .json(DeliveryDocument.bytes(delivery), status: status, fields: fields)
@@ -62,7 +73,8 @@ extension Gateway {
         json.beginObject()
         json.key("items")
         json.beginArray()
-        for delivery in try await desk.store.deliveries(of: job.id) { DeliveryDocument.write(delivery, to: &json) }
+        let deliveries = try await visible(try await desk.store.deliveries(of: job.id), to: caller)
+        for delivery in deliveries { DeliveryDocument.write(delivery, to: &json) }
         json.endArray()
         json.endObject()
         return .json(json.bytes, fields: ["Cache-Control": "no-store"])
@@ -73,6 +85,7 @@ extension Gateway {
         let query = try QueryReader(
             request, names: ["state", "type", "since", "until", "limit", "cursor"], repeatable: ["state"])
         let id = try endpointID(request)
+        if caller.isRestricted { _ = try await endpoint(request, caller) }
         let page = try Page(self, request, query, list: "deliveries \(id)", caller)
         var wanted = DeliveryQuery(endpoint: id, owner: caller.owner, limit: page.limit + 1)
         for text in query.parameters.values("state").flatMap({ $0.split(separator: ",") }) {
@@ -93,7 +106,10 @@ extension Gateway {
         guard let found = try await desk.store.deliveries(wanted) else {
             throw Self.noSuchEndpoint(id.description)
         }
-        return page.answer(found, key: { UInt128(UInt64(max(0, $0.id.value))) }) { DeliveryDocument.write($0, to: &$1) }
+        let shown = Set(try await visible(found, to: caller).map(\.id))
+        return page.answer(
+            found, key: { UInt128(UInt64(max(0, $0.id.value))) }, where: { shown.contains($0.id) },
+            write: { DeliveryDocument.write($0, to: &$1) })
     }
 
     // MARK: recover
@@ -102,6 +118,7 @@ extension Gateway {
         let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let id = try endpointID(request)
+        if caller.isRestricted { _ = try await endpoint(request, caller) }
         let now = desk.clock.now()
         var since: Timestamp?
         var until = now

@@ -227,11 +227,17 @@ enum DeliveryDocument {
         json.double(milliseconds(attempt.duration))
         let timings = attempt.timings
         for (name, time) in [
-            ("connected_ms", timings.connected), ("secured_ms", timings.secured), ("first_byte_ms", timings.firstByte),
+            ("resolved_ms", timings.resolved), ("connected_ms", timings.connected), ("secured_ms", timings.secured),
+            ("first_byte_ms", timings.firstByte),
         ] {
             guard let time else { continue }
             json.key(name)
             json.double(milliseconds(time))
+        }
+        write(attempt.exchange, to: &json)
+        if let batch = attempt.batch {
+            json.key("batch")
+            json.string(batch)
         }
         if !attempt.answer.isEmpty {
             if let text = text(of: attempt.answer) {
@@ -243,6 +249,27 @@ enum DeliveryDocument {
             }
         }
         json.endObject()
+    }
+
+    private static func write(_ exchange: DeliveryExchange, to json: inout JSONWriter) {
+        for (name, number) in [("sent_octets", exchange.sentOctets), ("received_octets", exchange.receivedOctets)] {
+            guard let number else { continue }
+            json.key(name)
+            json.int(number)
+        }
+        if let version = exchange.httpVersion {
+            json.key("http_version")
+            json.string(version >= 20 ? "\(version / 10)" : "\(version / 10).\(version % 10)")
+        }
+        if let version = exchange.tlsVersion {
+            json.key("tls_version")
+            // 0x0301 is TLS 1.0.
+            json.string("1.\(version & 0xFF - 1)")
+        }
+        if let result = exchange.verifyResult {
+            json.key("tls_verify_result")
+            json.int(result)
+        }
     }
 
     /// A character that the limit cut in two is left out.

@@ -25,9 +25,10 @@ struct EndpointFields {
 
     /// - Throws: 422 with every fault that was found.
     mutating func take(
-        _ members: [JSONValue.Member], _ check: (Endpoint.Settings) throws -> Void
+        _ members: [JSONValue.Member], of caller: Caller, _ check: (Endpoint.Settings) throws -> Void
     ) throws(Problem) {
         for member in members { take(member) }
+        if let (member, words) = caller.narrow(&settings) { fault(member, words) }
         if isNew, !members.contains(where: { $0.name == "url" }) { fault("url", "the member is missing.") }
         if faults.isEmpty {
             do {

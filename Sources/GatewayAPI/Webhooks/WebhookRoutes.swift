@@ -43,10 +43,10 @@ extension Gateway {
         return id
     }
 
-    /// Another owner's endpoint is not there.
+    /// Another owner's endpoint is not there, and neither is one that hears of more than the caller may see.
     func endpoint(_ request: Request, _ caller: Caller) async throws -> Endpoint {
         let id = try endpointID(request)
-        guard let endpoint = try await desk.store.endpoint(id, of: caller.owner) else {
+        guard let endpoint = try await desk.store.endpoint(id, of: caller.owner), caller.maySee(endpoint) else {
             throw Self.noSuchEndpoint(id.description)
         }
         return endpoint
@@ -55,6 +55,11 @@ extension Gateway {
     static func noSuchEndpoint(_ text: String) -> Problem {
         Problem(.notFound, "There is no webhook \"\(text.prefix(64))\".")
     }
+
+    /// Who has not agreed hears nothing but the question, at its pace.
+    static let notAgreed = Problem(
+        .stateConflict,
+        "The receiver has not agreed yet. It is asked once a minute at first; verification_note tells what it said.")
 
     /// A JSON object; an absent body is an empty one where `isOptional`.
     func jsonMembers(
@@ -86,7 +91,7 @@ extension Gateway {
         _ = try QueryReader(request)
         var fields = EndpointFields()
         try fields.take(
-            try await jsonMembers(request, body), settings.webhooks.check)
+            try await jsonMembers(request, body), of: caller, settings.webhooks.check)
         let most = settings.mostEndpoints
         guard try await desk.store.endpoints(of: caller.owner, before: nil, limit: most).count < most else {
             var problem = Problem(.quotaExceeded, "There are \(most) webhooks already; remove one first.")
@@ -130,7 +135,7 @@ extension Gateway {
         for _ in 0..<Self.mostMerges {
             try checkMatch(request, endpoint)
             var fields = EndpointFields(changing: endpoint.settings)
-            try fields.take(members, settings.webhooks.check)
+            try fields.take(members, of: caller, settings.webhooks.check)
             let wish: StateWish? = fields.isEnabled.map { $0 ? .enabled : .disabled }
             if fields.settings == endpoint.settings, wish == nil { return changed(endpoint) }
             let names = members.map(\.name).joined(separator: " ")
@@ -227,6 +232,7 @@ extension Gateway {
         let caller = try caller(of: request, for: .webhooksAdmin)
         _ = try QueryReader(request)
         let endpoint = try await endpoint(request, caller)
+        guard endpoint.hasAgreed else { throw Self.notAgreed }
         guard let target = try await desk.store.target(of: endpoint.id, owner: caller.owner) else {
             throw Self.noSuchEndpoint(endpoint.id.description)
         }
@@ -251,7 +257,7 @@ extension Gateway {
         let page = try Page(self, request, query, list: "webhooks", caller)
         let found = try await desk.store.endpoints(
             of: caller.owner, before: page.before.map { EndpointID(bits: $0) }, limit: page.limit + 1)
-        return page.answer(found, key: \.id.bits) { EndpointDocument.write($0, to: &$1) }
+        return page.answer(found, key: \.id.bits, where: { caller.maySee($0) }) { EndpointDocument.write($0, to: &$1) }
     }
 }
 
@@ -289,15 +295,18 @@ struct Page {
         before = try Cursor(text, filters: filters, secret: settings.cursorSecret, now: now).last.bits
     }
 
-    /// - Parameter items: one more than the limit when there is another page.
+    /// - Parameters:
+    ///   - items: one more than the limit when there is another page.
+    ///   - isShown: what is not makes the page shorter.
     func answer<Item>(
-        _ items: [Item], key: (Item) -> UInt128, write: (Item, inout JSONWriter) -> Void
+        _ items: [Item], key: (Item) -> UInt128, where isShown: (Item) -> Bool = { _ in true },
+        write: (Item, inout JSONWriter) -> Void
     ) -> Response {
         var json = JSONWriter(capacity: 64 + items.count * 800)
         json.beginObject()
         json.key("items")
         json.beginArray()
-        for item in items.prefix(limit) { write(item, &json) }
+        for item in items.prefix(limit) where isShown(item) { write(item, &json) }
         json.endArray()
         var links = [link(kept, "first")]
         if items.count > limit {

@@ -79,7 +79,7 @@ extension Queries {
         WHERE id = ?1 RETURNING once
         """
     static let deliveryOwner = """
-        SELECT d.state, p.owner FROM deliveries d CROSS JOIN endpoints p ON p.row = d.endpoint
+        SELECT d.state, p.owner, p.id FROM deliveries d CROSS JOIN endpoints p ON p.row = d.endpoint
         WHERE d.id = ? AND p.state != 'deleted'
         """
     /// A range of what stands still, lowest first.

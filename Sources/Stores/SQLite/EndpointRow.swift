@@ -124,6 +124,7 @@ struct EndpointRow {
         secrets = EndpointSecrets.decode(row.text(7))
         pendingSince = row.optionalTime(22)
         verifiedURL = row.optionalText(23)
+        endpoint.hasAgreed = settings.verification == .none || verifiedURL == settings.url
         isDeleted = row.text(5) == "deleted"
     }
 

@@ -86,7 +86,8 @@ enum Queries {
         WHERE state = 'pending' AND next_at > ? ORDER BY next_at LIMIT 1
         """
     static let deliveryAttempts = """
-        SELECT at, status, result, detail, duration, address, answer, connected, secured, first_byte, extra
+        SELECT at, status, result, detail, duration, address, answer, connected, secured, first_byte, extra, resolved,
+            sent_octets, received_octets, http_version, tls_version, verify_result, batch
         FROM delivery_attempts
         WHERE delivery = ? ORDER BY number
         """

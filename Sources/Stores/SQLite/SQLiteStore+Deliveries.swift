@@ -149,14 +149,19 @@ extension WriteTransaction {
         try run(
             """
             INSERT INTO delivery_attempts (delivery, number, at, status, result, detail, duration, address, answer,
-                connected, secured, first_byte, extra)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                connected, secured, first_byte, extra, resolved, sent_octets, received_octets, http_version, tls_version,
+                verify_result, batch)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 delivery, .int(number), .time(attempt.at), .optional(attempt.status), .text(attempt.result),
                 .optional(attempt.detail), .int(attempt.duration.microseconds), .optional(attempt.address),
                 .blob(Array(attempt.answer.prefix(4096))), value(attempt.timings.connected),
                 value(attempt.timings.secured), value(attempt.timings.firstByte), .int(attempt.isExtra ? 1 : 0),
+                value(attempt.timings.resolved), .optional(attempt.exchange.sentOctets),
+                .optional(attempt.exchange.receivedOctets), .optional(attempt.exchange.httpVersion),
+                .optional(attempt.exchange.tlsVersion), .optional(attempt.exchange.verifyResult),
+                .optional(attempt.batch),
             ])
     }
 

@@ -107,6 +107,7 @@ extension SQLiteStore {
                 row.verifiedURL = row.endpoint.settings.url
                 row.pendingSince = nil
                 row.endpoint.state = .enabled
+                row.endpoint.hasAgreed = true
                 if let rate { row.endpoint.settings.rate = min(row.endpoint.settings.rate ?? rate, rate) }
             case .refused: try transaction.disable(&row, .unverified, at: time)
             }
@@ -147,6 +148,7 @@ extension EndpointRow {
     /// Disabling is done by the transaction, which has more to do then.
     fileprivate mutating func apply(_ wish: StateWish?, at time: Timestamp) {
         let mustAgree = endpoint.settings.verification != .none && verifiedURL != endpoint.settings.url
+        endpoint.hasAgreed = !mustAgree
         switch (endpoint.state, wish) {
         case (.disabled, .enabled):
             endpoint.state = mustAgree ? .pending : .enabled

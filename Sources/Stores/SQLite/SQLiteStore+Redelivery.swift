@@ -34,10 +34,16 @@ extension SQLiteStore {
     ) async throws(StoreError) -> Redelivered {
         try await writer.write { transaction in
             let found = try transaction.first(Queries.deliveryOwner, [.int(id.value)]) { row in
-                (state: DeliveryState(rawValue: row.text(0)), owner: row.text(1))
+                (
+                    state: DeliveryState(rawValue: row.text(0)), owner: row.text(1),
+                    endpoint: row.isNull(2) ? nil : EndpointID(bits: try row.jobID(2).bits)
+                )
             }
             guard let found, let state = found.state, owner == nil || found.owner == owner?.description else {
                 return .noSuchDelivery
+            }
+            if let name = found.endpoint, let row = try transaction.endpoint(name, of: nil), !row.endpoint.hasAgreed {
+                return .notAgreed
             }
             _ = try transaction.runReturning(Queries.redeliver, [.int(id.value), .time(time)]) { $0.optionalText(0) }
             if state != .pending {
@@ -180,8 +186,14 @@ extension SQLConnection {
             return DeliveryAttempt(
                 at: row.time(0), status: row.optionalInt(1), result: row.text(2), detail: row.optionalText(3),
                 duration: .microseconds(row.int64(4)),
-                timings: .init(connected: duration(7), secured: duration(8), firstByte: duration(9)),
-                address: row.optionalText(5), answer: row.blob(6), isExtra: row.int(10) != 0)
+                timings: .init(
+                    resolved: duration(11), connected: duration(7), secured: duration(8), firstByte: duration(9)),
+                exchange: DeliveryExchange(
+                    sentOctets: row.optionalInt(12), receivedOctets: row.optionalInt(13),
+                    httpVersion: row.optionalInt(14), tlsVersion: row.optionalInt(15),
+                    verifyResult: row.optionalInt(16)),
+                address: row.optionalText(5), answer: row.blob(6), isExtra: row.int(10) != 0,
+                batch: row.optionalText(17))
         }
     }
 }

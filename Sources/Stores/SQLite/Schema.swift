@@ -21,6 +21,7 @@ enum Schema {
         migrator.registerMigration("lists") { try $0.execute(sql: lists) }
         migrator.registerMigration("overprint") { try $0.execute(sql: overprint) }
         migrator.registerMigration("text-hashes") { try $0.execute(sql: textHashes) }
+        migrator.registerMigration("exchange") { try $0.execute(sql: exchange) }
         return migrator
     }()
 

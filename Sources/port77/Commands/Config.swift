@@ -45,6 +45,7 @@ struct Config: ParsableCommand {
             if let secret = configuration.webhooks.secret {
                 do { _ = try secret.reveal(environment: environment) } catch { faults.append("webhooks: \(error)") }
             }
+            do { try configuration.webhooks.checkAuthorities() } catch { faults.append("\(error)") }
             for issuer in configuration.auth.issuers {
                 guard case .file(let path) = issuer.keys else { continue }
                 guard let octets = readSmallFile(path) else {

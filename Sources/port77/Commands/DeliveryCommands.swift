@@ -109,9 +109,14 @@ enum DeliveryWords {
     }
 
     static func line(of attempt: JSONValue) -> String {
-        [
+        let octets = attempt["sent_octets"].map { sent in
+            "sent \(words(sent))" + (attempt["received_octets"].map { ", got \(words($0))" } ?? "") + " octets"
+        }
+        return [
             attempt["at"]?.string, attempt["result"]?.string, attempt["status"].map(words), attempt["address"]?.string,
-            attempt["duration_ms"].map { "\(words($0)) ms" }, attempt["detail"]?.string,
+            attempt["http_version"]?.string.map { "HTTP/\($0)" }, attempt["tls_version"]?.string.map { "TLS \($0)" },
+            attempt["duration_ms"].map { "\(words($0)) ms" }, octets, attempt["batch"]?.string,
+            attempt["detail"]?.string,
         ].compactMap(\.self).joined(separator: " ")
     }
 }

@@ -12,7 +12,7 @@ struct EndpointOptions: ParsableArguments {
     @Option(help: "KEY=VALUE: only jobs with this label. May be given again.")
     var onlyLabel: [String] = []
 
-    @Option(help: "standard, cloudevents-binary or cloudevents-structured.")
+    @Option(help: "standard, cloudevents-binary, cloudevents-structured or cloudevents-batch.")
     var mode: String?
 
     @Flag(help: "Sign by the gateway's public key as well (v1a).")

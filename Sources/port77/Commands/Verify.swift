@@ -69,12 +69,15 @@ struct Verify: ParsableCommand {
         }
         let by = key.hasPrefix("whpk_") ? "by \(key)" : "by the secret"
         let time = Int64(receipt.timestamp).map { Timestamp(microseconds: $0 &* 1_000_000).rfc3339 } ?? ""
-        guard let content = ReceiptContent(body: body) else {
+        let contents = ReceiptContent.all(in: body)
+        for content in contents {
+            let words = [content.type, content.job.map { "job \($0)" }, content.outcome].compactMap(\.self)
+            print("\(path): genuine: \(receipt.id) \(words.joined(separator: ", ")); signed \(time) \(by)")
+        }
+        guard let content = Self.chosen(contents, deck: try deck.map { try hash(of: $0) }) else {
             print("\(path): genuine: \(receipt.id), signed \(time) \(by); its body is no event of a job")
             return deck == nil && output.isEmpty
         }
-        let words = [content.type, content.job.map { "job \($0)" }, content.outcome].compactMap(\.self)
-        print("\(path): genuine: \(receipt.id) \(words.joined(separator: ", ")); signed \(time) \(by)")
         var agrees = true
         if let deck { agrees = try compare(deck, "the deck", content.deckHash) }
         for pair in output {
@@ -87,12 +90,22 @@ struct Verify: ParsableCommand {
         return agrees
     }
 
+    /// Of a batch, the event that tells most of the job with this deck.
+    private static func chosen(_ contents: [ReceiptContent], deck: String?) -> ReceiptContent? {
+        let ofDeck = deck.map { deck in contents.filter { $0.deckHash == deck } } ?? contents
+        return ofDeck.last { !$0.outputHashes.isEmpty } ?? ofDeck.last ?? contents.last
+    }
+
+    private func hash(of path: String) throws -> String {
+        Hex.encode(Array(SHA256.hash(data: Data(try octets(of: path)))))
+    }
+
     private func compare(_ path: String, _ name: String, _ expected: String?) throws -> Bool {
         guard let expected else {
             print("\(path): the receipt does not tell the hash of \(name)")
             return false
         }
-        let hash = Hex.encode(Array(SHA256.hash(data: Data(try octets(of: path)))))
+        let hash = try hash(of: path)
         let isEqual = hash == expected.lowercased()
         print("\(path): \(isEqual ? "is \(name) to the octet" : "is NOT \(name): SHA-256 \(hash), not \(expected)")")
         return isEqual

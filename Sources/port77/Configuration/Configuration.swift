@@ -70,15 +70,6 @@ struct Configuration: Equatable, Sendable {
         var name: String?
     }
 
-    struct Webhooks: Equatable, Sendable {
-        var secret: Secret?
-        var allowNetworks: [String] = []
-        var allowPlainHTTP = false
-        /// This gateway as receivers reach it, for a consent that comes later; no trailing slash.
-        var callback: String?
-        var authorities: String?
-    }
-
     struct Log: Equatable, Sendable {
         enum Format: String, CaseIterable, Sendable {
             case text, json

@@ -1,7 +1,6 @@
 import Jobs
 import Lines
 import Stores
-import Webhooks
 import Wire
 import Yams
 
@@ -174,46 +173,6 @@ struct ConfigurationReader {
             return nil
         }
         return (least, most)
-    }
-
-    private mutating func readWebhooks(_ node: Node, into webhooks: inout Configuration.Webhooks) {
-        let known = ["secret", "allow_networks", "allow_plain_http", "ca", "callback"]
-        guard let members = members(of: node, named: "webhooks", known: known) else { return }
-        if let secret = members["secret"] { webhooks.secret = readSecret(secret, "secret") }
-        if let ca = members["ca"] { webhooks.authorities = string(ca, "ca") }
-        if let callback = members["callback"], let text = string(callback, "callback") {
-            if let url = Self.callback(text) {
-                webhooks.callback = url
-            } else {
-                fault(callback, "callback is the https:// URL at which receivers reach this gateway, without a query")
-            }
-        }
-        if let plain = members["allow_plain_http"] {
-            if let isAllowed = plain.bool {
-                webhooks.allowPlainHTTP = isAllowed
-            } else {
-                fault(plain, "allow_plain_http is true or false")
-            }
-        }
-        if let networks = members["allow_networks"] {
-            guard let sequence = networks.sequence else {
-                fault(networks, "allow_networks is a list such as [127.0.0.0/8, 10.1.0.0/16]")
-                return
-            }
-            for item in sequence {
-                guard let text = string(item, "allow_networks") else { continue }
-                if Network(text) == nil {
-                    fault(item, "\(text) is no network; write ADDRESS/BITS")
-                } else {
-                    webhooks.allowNetworks.append(text)
-                }
-            }
-        }
-    }
-
-    private static func callback(_ text: String) -> String? {
-        guard text.hasPrefix("https://"), let url = try? WebhookURL(text), !url.text.contains("?") else { return nil }
-        return url.text.hasSuffix("/") ? String(url.text.dropLast()) : url.text
     }
 
     private mutating func readLog(_ node: Node, into log: inout Configuration.Log) {

@@ -5,6 +5,7 @@ import Jobs
 import Lines
 import Logging
 import Stores
+import Webhooks
 
 extension RunningGateway {
     /// What a new configuration has changed, in words for the log.
@@ -14,6 +15,8 @@ extension RunningGateway {
         var changed: [HostID] = []
         /// Only what concerns new jobs is another: the sessions go on.
         var adjusted: [HostID] = []
+        /// Webhooks go by other rules from now on.
+        var hasNewWebhooks = false
         /// Sections that only a restart takes up.
         var later: [String] = []
 
@@ -23,6 +26,7 @@ extension RunningGateway {
             for (name, hosts) in kinds where !hosts.isEmpty {
                 parts.append("hosts \(name): \(hosts.map(\.description).joined(separator: " "))")
             }
+            if hasNewWebhooks { parts.append("webhooks changed") }
             if !later.isEmpty { parts.append("waits for a restart: \(later.joined(separator: " "))") }
             return parts.isEmpty ? "the hosts are the same" : parts.joined(separator: "; ")
         }
@@ -53,6 +57,11 @@ extension RunningGateway {
             arriving.append(try await maker.profile(host))
         }
         result.removed = old.configuration.hosts.map(\.id).filter { id in !new.hosts.contains { $0.id == id } }
+        // The secret may be another behind the same name, and so may this machine's addresses.
+        let hooks = try DeliveryRunner.Settings(
+            new.webhooks, environment: maker.environment, instance: maker.secret, listening: places)
+        try hooks.claimDescriptors()
+        result.hasNewWebhooks = old.configuration.webhooks != new.webhooks
         if let tls {
             if let wanted = new.tls { try tls.use(wanted.files) } else { result.later.append("tls") }
         } else if new.tls != nil {
@@ -63,6 +72,7 @@ extension RunningGateway {
         proxies.withLock { $0 = Proxies(new.proxies) }
         Logs.setLevel(new.log.level)
         engine.keep(new.retention)
+        deliveries.change(to: hooks)
         gateway.limiter.change(to: new.ownerRates, ofLocal: new.localRates)
         let leaving = result.removed + result.changed
         let staying = desk.hosts.filter { !(leaving + result.adjusted).contains($0.id) }
@@ -78,7 +88,6 @@ extension RunningGateway {
         if old.data != new.data { names.append("data") }
         if old.publicFolder != new.publicFolder { names.append("public") }
         if old.openAPIFolder != new.openAPIFolder { names.append("openapi") }
-        if old.webhooks != new.webhooks { names.append("webhooks") }
         if old.auth != new.auth { names.append("auth") }
         if old.http != new.http || old.names != new.names { names.append("http") }
         if old.log.format != new.log.format { names.append("log.format") }

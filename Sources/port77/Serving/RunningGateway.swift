@@ -31,7 +31,7 @@ final class RunningGateway: Sendable {
     let proxies: Locked<Proxies>
     let current: Locked<Current>
     let log: Logger
-    private let deliveries: DeliveryRunner
+    let deliveries: DeliveryRunner
     let gateway: Gateway
     private let server: Server
     private let announcement = Locked<(isOver: Bool, pause: Task<Void, Never>?)>((false, nil))
@@ -81,8 +81,8 @@ final class RunningGateway: Sendable {
         desk = JobDesk(store: store, hosts: hosts, watch: watch, ownerLimits: configuration.ownerLimits)
         engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, log: log)
 
-        var hooks = try Self.hooks(configuration.webhooks, environment, secret)
-        for case .address(let address) in spots.map(\.place) { hooks.addresses.denyPorts.insert(Int(address.port)) }
+        var hooks = try DeliveryRunner.Settings(
+            configuration.webhooks, environment: environment, instance: secret, listening: spots.map(\.place))
         let keys = try await GatewayKeys(store: store)
         hooks.keys = keys
         let deliveries = try DeliveryRunner(store: store, endpoints: store, settings: hooks, logger: log)
@@ -113,7 +113,11 @@ final class RunningGateway: Sendable {
         settings.ownerRates = configuration.ownerRates
         settings.localRates = configuration.localRates
         settings.checkNotify = { url in
-            do { _ = try deliveries.guarding.check(url: url) } catch { throw NotifyRefused("\(error)") }
+            do throws(RefusedURL) {
+                _ = try deliveries.guarding.check(url: url)
+            } catch {
+                throw NotifyRefused(error.words)
+            }
         }
         settings.webhooks = WebhookServices(deliveries, keys, store)
         settings.deliveryMetrics = { deliveries.metrics }
@@ -216,16 +220,4 @@ final class RunningGateway: Sendable {
         await engine.stop(grace: .zero)
     }
 
-    private static func hooks(
-        _ webhooks: Configuration.Webhooks, _ environment: [String: String], _ secret: InstanceSecret
-    ) throws -> DeliveryRunner.Settings {
-        // Without a configured secret the receiver cannot check, but the signature is there and stays the same.
-        let text = try webhooks.secret?.reveal(environment: environment) ?? "whsec_" + Base64.encode(secret.octets)
-        var settings = try DeliveryRunner.Settings(secret: text)
-        settings.addresses.allowNetworks = webhooks.allowNetworks.compactMap { Network($0) }
-        settings.addresses.allowPlainHTTP = webhooks.allowPlainHTTP
-        settings.sender.caFile = webhooks.authorities
-        settings.callback = webhooks.callback.map { ConsentCallback(base: $0, secret: secret.octets) }
-        return settings
-    }
 }

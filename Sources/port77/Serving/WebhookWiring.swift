@@ -1,7 +1,30 @@
 import GatewayAPI
 import Jobs
+import Lines
 import Stores
 import Webhooks
+import Wire
+
+extension DeliveryRunner.Settings {
+    /// - Parameter places: of our own listeners, whose ports are not called.
+    init(
+        _ webhooks: Configuration.Webhooks, environment: [String: String], instance: InstanceSecret,
+        listening places: [ListenPlace]
+    ) throws {
+        // Without a configured secret the receiver cannot check, but the signature is there and stays the same.
+        try self.init(
+            secret: webhooks.secret?.reveal(environment: environment) ?? "whsec_" + Base64.encode(instance.octets))
+        addresses.allowNetworks = webhooks.allowNetworks.compactMap { Network($0) }
+        addresses.allowPlainHTTP = webhooks.allowPlainHTTP
+        addresses.isStrictAboutPorts = webhooks.isStrictAboutPorts
+        addresses.deny(own: AddressGuard.Settings.ownAddresses())
+        for case .address(let address) in places { addresses.denyPorts.insert(Int(address.port)) }
+        limits.inFlight = webhooks.mostInFlight
+        try webhooks.checkAuthorities()
+        sender.caFile = webhooks.authorities
+        callback = webhooks.callback.map { ConsentCallback(base: $0, secret: instance.octets) }
+    }
+}
 
 extension WebhookServices {
     /// What the API asks, answered by the sender and by whoever holds the gateway's keys.
