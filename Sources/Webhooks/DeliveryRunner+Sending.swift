@@ -143,7 +143,7 @@ extension DeliveryRunner {
             addresses = try await guarding.addresses(of: url)
         } catch {
             var result = SendResult(failure: error)
-            result.timings.resolved = resolved()
+            if error != .blockedAddress { result.timings.resolved = resolved() }
             return (result, nil)
         }
         let took = resolved()
@@ -151,7 +151,7 @@ extension DeliveryRunner {
         let request = SendRequest(method, url: url, address: address, headers: headers, body: body, tls: tls)
         var result =
             if let exchange = settings.exchange { await exchange(request) } else { await sender.send(request) }
-        result.timings.resolved = took
+        if result.failure != .blockedAddress { result.timings.resolved = took }
         return (result, result.failure == .blockedAddress ? nil : address.description)
     }
 
