@@ -21,7 +21,7 @@ FEW, MANY, MOST_GROWTH = 5, 45, 1.10
 ROW = re.compile(r"^\| (.+?) \| ([\d,]+) \|$", re.M)
 HEAD = """# Instructions
 
-Written by `python3 Benchmarks/Instructions/count.py --write`; `make test` compares. The works are in Benchmarks/Instructions/Units.
+Written by `python3 Benchmarks/Instructions/count.py --write`; without `--write` it compares, and fails for 10 % more. The works are in Benchmarks/Instructions/Units.
 
 """
 
