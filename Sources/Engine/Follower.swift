@@ -60,7 +60,12 @@ struct Follower: Sendable {
         }
     }
 
-    /// One tick later: the jobs to ask for. The pause between two questions doubles up to `longestPause` ticks.
+    /// The jobs whose end is not known, the oldest first: a process that is killed again and again must not leave some to chance.
+    var followed: [(number: JobNumber, job: JobID)] {
+        tracked.filter { !$0.value.isEnding }.map { (number: $0.key, job: $0.value.job) }.sorted { $0.job < $1.job }
+    }
+
+    /// One tick later: the jobs to ask for, the oldest first. The pause between two questions doubles up to `longestPause` ticks.
     mutating func tick(longestPause: Int) -> [(number: JobNumber, job: JobID)] {
         var due: [(number: JobNumber, job: JobID)] = []
         for (number, entry) in tracked where !entry.isEnding {
@@ -72,7 +77,7 @@ struct Follower: Sendable {
             tracked[number]?.pause = min(entry.pause * 2, longestPause)
             tracked[number]?.ticksLeft = min(entry.pause * 2, longestPause)
         }
-        return due
+        return due.sorted { $0.job < $1.job }
     }
 
     /// The job is over for us; or its collection has to begin again with the next report.

@@ -95,10 +95,7 @@ extension HostRunner {
     }
 
     private func reconcileOnce() async {
-        await check(
-            state.withLock { state in
-                state.follower.tracked.filter { !$0.value.isEnding }.map { (number: $0.key, job: $0.value.job) }
-            })
+        await check(state.withLock { $0.follower.followed })
     }
 
     /// A commit failed while the job was in hand: when the store takes writes again it is judged as after a restart.

@@ -61,7 +61,8 @@ class Ledgers:
     # The judgement.
 
     def finals(self, client, seconds=120, alive=lambda: None, numbers=None):
-        """Waits for the end of each acknowledged job. `alive` is called whenever one has not ended yet."""
+        """Waits for the end of each acknowledged job, until none has ended for so many seconds. `alive` is called whenever one
+        has not ended yet."""
         documents, deadline = {}, time.monotonic() + seconds
         for number in sorted(self.acknowledged if numbers is None else numbers):
             identifier = self.acknowledged[number]
@@ -74,6 +75,8 @@ class Ledgers:
                     time.sleep(0.05)
                 if time.monotonic() > deadline:
                     break
+            if answer and answer[0] == 200 and answer[1]["state"] in FINAL:
+                deadline = time.monotonic() + seconds
             documents[number] = answer[1] if answer and answer[0] == 200 else {"state": f"answer {answer}"[:200]}
         return documents
 

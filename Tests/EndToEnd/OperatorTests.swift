@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 import Testing
 
 /// What operators do, over processes and the command line.
@@ -75,6 +76,17 @@ import Testing
             #expect(said.output.contains("  INIT 1   INACTIVE"))
             let audit = try await Executable.run(["audit", "--subject", "demo", "--gateway", gateway.address])
             #expect(audit.output.contains("host.command") && audit.output.contains("$D I"))
+            #expect(gateway.stop() == 0)
+        }
+    }
+
+    @Test func `output that cannot be written is said, and crashes nothing`() async throws {
+        try await withHost { config in
+            let gateway = try gateway(config)
+            let command = "\(Executable.path) hosts console demo --json --gateway \(gateway.address)"
+            let full = try await Child.run("/bin/sh", ["-c", "\(command) > /dev/full"], input: [], environment: [:])
+            #expect(full.code == 254)
+            #expect(full.errorText.contains("standard output cannot be written: No space left on device"))
             #expect(gateway.stop() == 0)
         }
     }

@@ -191,6 +191,23 @@ import Wire
         }
     }
 
+    @Test func `after a restart the host is asked for its oldest job first`() async throws {
+        try await Bench.run { bench in
+            bench.host.state.withLock { $0.holdsBack = true }
+            var ids: [JobID] = []
+            for _ in 0..<20 { ids.append(try await bench.submit()) }
+            for id in ids { _ = try await bench.wait(id, until: .submitted) }
+            await bench.stop()
+            var numbers: [JobNumber] = []
+            for id in ids { numbers.append(try #require(try await bench.store.job(id)?.hostJob)) }
+            bench.host.state.withLock { $0.asked = [] }
+            for job in bench.host.state.withLock({ $0.jobs }) { bench.host.run(job.number) }
+            try await bench.restart()
+            for id in ids { #expect(try await bench.finished(id).state == .completed) }
+            #expect(Array(bench.host.state.withLock { $0.asked }.prefix(20)) == numbers)
+        }
+    }
+
     @Test func `a hundred jobs of two owners all end, each handed in once`() async throws {
         try await Bench.run { bench in
             let other = try #require(Owner("other"))

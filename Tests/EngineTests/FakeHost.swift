@@ -37,6 +37,8 @@ final class FakeHost: Sendable {
         var holdsBack = false
         var fetchFaults = 0
         var canceled: [JobNumber] = []
+        /// Whose state was asked for, in order.
+        var asked: [JobNumber] = []
         var held: [JobNumber] = []
         /// A job ends by itself before a cancel reaches it.
         var cancelsTooLate = false
@@ -199,7 +201,8 @@ final class FakeStation: Station {
     func status(of job: JobNumber) async throws(StationError) -> HostJob? {
         try check()
         return host.state.withLock { state in
-            state.jobs.first { $0.number == job && !$0.isPurged }.map { HostJob(number: job, state: $0.state) }
+            state.asked.append(job)
+            return state.jobs.first { $0.number == job && !$0.isPurged }.map { HostJob(number: job, state: $0.state) }
         }
     }
 

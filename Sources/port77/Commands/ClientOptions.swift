@@ -95,16 +95,18 @@ enum ClientExit {
         ("0-249", "the return code of the job, for submit --wait and watch (larger ones are 255)"),
         ("250", "no gateway answered"), ("251", "the gateway refused the request; its words are on standard error"),
         ("252", "the job failed, was rejected, canceled or expired"), ("253", "the job did not end in time"),
+        ("254", "standard output could not be written"),
     ]
 
     static let words = """
         Exit codes: the job's return code (at most 255); 250 no gateway, 251 refused, 252 the job failed, was rejected, \
-        canceled or expired, 253 not finished in time.
+        canceled or expired, 253 not finished in time, 254 output not written.
         """
     static let noGateway: Int32 = 250
     static let refused: Int32 = 251
     static let jobFailed: Int32 = 252
     static let notFinished: Int32 = 253
+    static let outputLost: Int32 = 254
 
     /// The return code of the job, or why there is none.
     static func code(of job: JSONValue?) -> Int32 {
@@ -116,10 +118,6 @@ enum ClientExit {
         }
     }
 }
-
-func complain(_ words: String) { FileHandle.standardError.write(Data("port77: \(words)\n".utf8)) }
-
-func printOctets(_ octets: [UInt8]) { FileHandle.standardOutput.write(Data(octets)) }
 
 /// For a query or a path segment.
 func percentEncoded(_ text: String) -> String {

@@ -228,8 +228,7 @@ struct KeyPlace: ParsableArguments {
         guard !client.json else { return printOctets(document + [0x0A]) }
         let key = try? JSONValue(parsing: document)
         let id = key?["id"]?.string ?? "-"
-        FileHandle.standardError.write(
-            Data("the key \(id); it is shown this once:\n".utf8))
+        writeAll(Array("the key \(id); it is shown this once:\n".utf8), to: STDERR_FILENO)
         print(key?["key"]?.string ?? "")
     }
 }

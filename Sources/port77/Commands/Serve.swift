@@ -143,6 +143,3 @@ struct Serve: AsyncParsableCommand {
         manager.ready("serving at \(gateway.url)")
     }
 }
-
-/// One line that scripts wait for, past any buffer.
-func printReady(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
