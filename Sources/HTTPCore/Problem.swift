@@ -80,8 +80,8 @@ package struct Problem: Error, Sendable, Equatable {
             self.pointer = pointer
             self.line = line
             self.column = column
-            self.code = code
-            self.detail = detail
+            self.code = Blanking.blanked(code)
+            self.detail = Blanking.blanked(detail)
         }
     }
 
@@ -109,7 +109,7 @@ package struct Problem: Error, Sendable, Equatable {
         fields: Fields = [:]
     ) {
         self.kind = kind
-        self.detail = detail
+        self.detail = Blanking.blanked(detail)
         self.errors = errors
         self.retryAfter = retryAfter
         self.job = job

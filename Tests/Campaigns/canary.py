@@ -101,6 +101,19 @@ with open(jwks, "w") as file:
     json.dump({"keys": [{"kty": "RSA", "kid": "one", "n": url64(modulus), "e": "AQAB"}]}, file)
 
 
+# Private keys: of the listener, and of a receiver that asks for a client certificate.
+certificates = {}
+for name in ("TLS key of the listener", "client key of a webhook"):
+    paths = [os.path.join(folder, f"{name.split()[0]}.{kind}") for kind in ("key", "pem")]
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+        "-keyout", paths[0], "-out", paths[1], check=True)
+    certificates[name] = paths
+    text = open(paths[0]).read()
+    known.keep(name, "".join(text.split("\n")[1:-2])[40:100])  # (what all keys of this kind begin with is no secret)
+    known.spellings[name].add(text.split("\n")[2][:48].encode())
+symbol_value = known.new("value of a symbol", 16)
+
+
 def token(**claims):
     now = int(time.time())
     claims = dict({"iss": "https://id.example/", "aud": "port77", "sub": "tokens", "exp": now + 600,
@@ -147,7 +160,8 @@ class CanaryGround(Ground):
     def write_config(self):
         with open(self.config, "w") as file:
             file.write(f"""
-listen: 127.0.0.1:0
+listen: [{{at: "127.0.0.1:{self.gateway.port}", tls: false}}, {{at: "127.0.0.1:0", tls: true}}]
+tls: {{certificate: {certificates["TLS key of the listener"][1]}, key: {certificates["TLS key of the listener"][0]}}}
 data: {self.data}
 hosts:
   - {{id: demo, protocol: priv-rje, address: "127.0.0.1:{self.host.port}", user: RMT1, password: {{env: CANARY_HOST}}, answer_seconds: 5}}
@@ -172,6 +186,7 @@ with socket.socket() as closed:
     ground.closed = closed.getsockname()[1]
 ground.host.command = lambda port: [
     PORT77, "host", "--listen", f"127.0.0.1:{port}", "--user", f"RMT1:{password}", "--ledger", ground.ledger_path]
+ground.gateway.command = lambda port: [PORT77, "serve", "--config", ground.config]
 ground.gateway.environment = {"CANARY_HOST": password, "CANARY_FTP": ftp_password, "CANARY_HOOK": hook_secret}
 catcher = Catcher()
 ground.host.start()
@@ -232,6 +247,10 @@ endpoint = call("POST", "/v1/webhooks", json.dumps({
     "url": catcher.url + "/hook", "events": ["job.*"], "secret": endpoint_secret,
     "headers": {"Authorization": f"Bearer {receiver_token}"}}).encode(), {"Content-Type": "application/json"},
     where="the webhook as it was made")
+client_pem = certificates["client key of a webhook"]
+shown = call("POST", "/v1/webhooks", json.dumps({
+    "url": catcher.url + "/tls", "events": ["host.*"], "tls": {"client_certificate": open(client_pem[1]).read(), "client_key": open(client_pem[0]).read()}
+}).encode(), {"Content-Type": "application/json"}, where="the webhook with a client key as it was made")
 failing = call("POST", "/v1/webhooks", json.dumps({
     "url": catcher.url + "/fails", "events": ["job.*"], "headers": {"Authorization": f"Bearer {receiver_token}"}}).encode(),
     {"Content-Type": "application/json"}, where="the webhook as it was made, its secret by the gateway")
@@ -242,6 +261,10 @@ for who in ("key", "token"):
                {"Content-Type": "text/plain", "Prefer": "wait=20", "Notify-Secret": notify_secret, "Idempotency-Key": "canary"}, who)
     score.check(f"a job of the {who} runs", job and job[0] == 201 and job[2].get("state") == "completed", job)
     jobs.append(job[2]["id"])
+job = call("POST", "/v1/jobs?host=demo&symbol.WORD=" + symbol_value, b"//SYMBOL JOB (1),TEST\n//S1 EXEC PGM=ECHO,PARM=${WORD}\n//SYSPRINT DD SYSOUT=*\n",
+           {"Content-Type": "text/plain", "Prefer": "wait=20"})
+score.check("a job with a symbol runs", job and job[0] == 201 and job[2].get("state") == "completed", job)
+jobs.append(job[2]["id"])
 call("POST", "/v1/jobs?host=refused", DECK, {"Content-Type": "text/plain"})
 call("POST", "/v1/jobs?host=files", DECK, {"Content-Type": "text/plain"})
 
@@ -269,6 +292,16 @@ for who, body, headers, target in [
 ]:
     answer = call("POST", target, body, headers, who)
     score.check(f"refused: {target[:60]} of {who}", answer and 400 <= answer[0] < 500, answer)
+# Where a key should never be: in a URL, in another field, in a body. It is told back to nobody.
+for who, target, headers in [
+    ("nobody", f"/v1/jobs?key={api_key}", {}), ("nobody", f"/v1/jobs?access_token={good_token}", {}), ("key", f"/v1/jobs?api_key={api_key}", {}),
+    ("key", f"/v1/jobs?{api_key}", {}), ("key", f"/v1/jobs/{api_key}", {}), ("key", f"/v1/jobs/{good_token}", {}), ("key", f"/v1/{api_key}", {}), ("key", f"/v1/keys/{api_key}", {}),
+    ("key", f"/v1/jobs?cursor={api_key}", {}), ("nobody", "/v1/events?ticket=" + api_key, {}), ("nobody", "/v1/jobs", {"X-API-Key": api_key}),
+    ("nobody", "/v1/jobs", {"Cookie": f"key={api_key}"}), ("key", "/v1/jobs", {"X-Request-ID": api_key}),
+    ("key", "/v1/jobs", {"traceparent": api_key}), ("key", f"/v1/jobs?symbol.X={symbol_value}", {}),
+]:
+    answer = call("GET", target, None, headers, who, where="a key where none belongs")
+    score.check(f"answered: {re.sub(r'=.*|rje_.*', '', target)} {' '.join(headers)}", answer is not None and answer[0] < 500, answer)
 if endpoint:
     path = f"/v1/webhooks/{endpoint[2]['id']}"
     call("POST", path + "/test", b"", who="key")
@@ -370,6 +403,7 @@ ALLOWED = {  # the deck and what the host prints of it, to its owner; what is sh
     **{(name, "GET /v1/jobs/{id}/deck"): True for name in CARD},
     **{(name, f"GET /v1/jobs/{{id}}/{where}"): False for name in CARD for where in ("output", "outputs/{number}")},
     ("endpoint secret", "the webhook as it was made"): False,
+    **{("value of a symbol", f"GET /v1/jobs/{{id}}/{where}"): False for where in ("deck", "output", "outputs/{number}")},
     ("Authorization to a receiver", "the head of a webhook"): True,
 }
 for place, must in ALLOWED.items():

@@ -4,6 +4,7 @@ import Jobs
 import Lines
 import Logging
 import Stores
+import Wire
 
 /// One line for each answered request: never its query, its fields or its body.
 struct AccessLog: Sendable {
@@ -22,7 +23,7 @@ struct AccessLog: Sendable {
         guard log.logLevel <= level else { return }
         var fields: Logger.Metadata = [
             "request_id": "\(request.requestID)", "status": "\(request.status)",
-            "method": "\(request.head?.methodName ?? "-")", "path": "\(request.path)",
+            "method": "\(request.head?.methodName ?? "-")", "path": "\(Blanking.blanked(request.path))",
             "route": "\(request.route ?? "-")", "seconds": "\(request.duration.inSeconds)",
             "received": "\(request.receivedBodyBytes)", "sent": "\(request.sentBodyBytes)",
         ]
