@@ -64,6 +64,8 @@ package struct GatewaySettings: Sendable {
     package var openAPI: [UInt8] = []
     /// The web page.
     package var assets = Assets()
+    /// The pages below `/docs/`.
+    package var manual = ManualPages()
     /// For `rje_build_info`.
     package var version = "dev"
 

@@ -11,6 +11,19 @@ extension ProblemPage {
         }
     }
 
+    /// Where the manual tells more.
+    static let pages = [
+        "invalid-cursor": "lists", "unauthenticated": "keys", "invalid-credentials": "keys",
+        "insufficient-scope": "keys",
+        "not-acceptable": "output", "range-not-satisfiable": "output", "invalid-deck": "decks",
+        "quota-exceeded": "keys",
+        "rate-limited": "keys", "idempotency-key-reused": "lists", "misdirected": "operations",
+        "draining": "operations",
+        "too-many-connections": "operations", "purged": "storage", "corrupt": "storage",
+        "storage-unavailable": "storage",
+        "issuer-unavailable": "tokens",
+    ]
+
     static let words: [String: Words] = [
         "malformed-request": Words(
             "The request cannot be understood, or has a query parameter that this path does not know.",
@@ -106,6 +119,10 @@ extension ProblemPage {
             "Wait as long as Retry-After says; the host takes them in turn."),
         "host-unavailable": Words(
             "The host could not be asked in time.", "GET /v1/hosts/{id} says how it is; try again later."),
+        "issuer-unavailable": Words(
+            "The keys of the token's issuer could not be fetched, so nobody can say whether the token is good.",
+            "Send it again after the seconds in Retry-After; a key of this gateway works meanwhile."
+        ),
         "too-many-connections": Words(
             "As many connections are open as may be.", "Reuse them, or try again in a moment."),
         "version-not-supported": Words("The request is not of HTTP/1.1.", "Use HTTP/1.1 or 1.0."),

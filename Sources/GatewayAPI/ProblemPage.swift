@@ -68,32 +68,19 @@ struct ProblemPage {
 
     /// Nothing of the request stands in it: only texts of our own.
     private var html: String {
-        let sample = example.map { "<h2>Example</h2><pre class=\"example\">\(Self.escaped($0))</pre>" } ?? ""
+        let sample = example.map { "<h2>Example</h2><pre class=\"example\">\(Markdown.escaped($0))</pre>" } ?? ""
+        let more = Self.pages[kind.slug].map { "<p>More in the manual: <a href=\"/docs/\($0)\">\($0)</a></p>" } ?? ""
         return """
             <!doctype html><html lang="en"><meta charset="utf-8">\
             <meta name="viewport" content="width=device-width, initial-scale=1">\
-            <meta name="color-scheme" content="light dark"><title>\(Self.escaped(kind.title)) - Port77</title>\
+            <meta name="color-scheme" content="light dark"><title>\(Markdown.escaped(kind.title)) - Port77</title>\
             <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">\
             <link rel="stylesheet" href="/assets/style.css"><link rel="stylesheet" href="/assets/docs.css">\
             <header class="top"><h1><a href="/">Port77</a></h1><p class="link"><a href="/docs">API</a></p></header>\
-            <main class="problem"><section class="card"><h1>\(Self.escaped(kind.title))</h1>\
+            <main class="problem"><section class="card"><h1>\(Markdown.escaped(kind.title))</h1>\
             <p>Status <strong>\(kind.status)</strong>, type <code>/problems/\(kind.slug)</code></p>\
-            <h2>What has happened</h2><p>\(Self.escaped(meaning))</p>\
-            <h2>What to do</h2><p>\(Self.escaped(remedy))</p>\(sample)</section></main></html>\n
+            <h2>What has happened</h2><p>\(Markdown.escaped(meaning))</p>\
+            <h2>What to do</h2><p>\(Markdown.escaped(remedy))</p>\(more)\(sample)</section></main></html>\n
             """
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for character in text {
-            switch character {
-            case "<": escaped += "&lt;"
-            case ">": escaped += "&gt;"
-            case "&": escaped += "&amp;"
-            case "\"": escaped += "&quot;"
-            default: escaped.append(character)
-            }
-        }
-        return escaped
     }
 }

@@ -20,6 +20,10 @@ extension Gateway {
             _ = try QueryReader(request)
             return try settings.assets.answer("docs.html", to: request)
         }
+        router.immediate(.get, "/docs/{file}", name: "getManualPage") { [settings] request in
+            _ = try QueryReader(request)
+            return try settings.manual.answer(request)
+        }
         router.immediate(.get, "/assets/{file}", name: "getAsset") { [settings] request in
             try settings.assets.answer(request.parameter("file") ?? "", to: request)
         }

@@ -230,4 +230,6 @@ enum MediaTypes {
     static let mixed = "multipart/mixed"
     static let html = "text/html"
     static let utf8HTML = "text/html; charset=utf-8"
+    static let markdown = "text/markdown"
+    static let utf8Markdown = "text/markdown; charset=utf-8"
 }

@@ -133,7 +133,8 @@ struct DescriptionTests {
             "/v1/jobs", "/v1/events", "/v1/hosts", "/v1/hosts/demo", "/v1/hosts/no", "/v1/audit", "/v1/keys",
             "/v1/keys/Yd7aQ0bX",
             "/v1/me", "/v1/usage", "/livez", "/readyz", "/metrics",
-            "/", "/docs", "/openapi.json", "/assets/app.js", "/assets/no", "/problems/internal", "/problems/no",
+            "/", "/docs", "/docs/cli", "/docs/no", "/openapi.json", "/assets/app.js", "/assets/no",
+            "/problems/internal", "/problems/no",
         ] {
             for accept in ["*/*", "text/plain", "text/html", "image/png"] {
                 _ = try await rig.get(path, ("Accept", accept))

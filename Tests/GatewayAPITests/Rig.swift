@@ -37,6 +37,7 @@ final class Rig: Sendable {
             ownerLimits: ownerLimits, clock: deskClock)
         var settings = GatewaySettings()
         settings.assets = Assets(folder: Self.root + "/public")
+        settings.manual = ManualPages(folder: Self.root + "/docs")
         settings.openAPI = Array("{\"openapi\":\"3.1.0\"}".utf8)
         settings.version = "test"
         if let clock {

@@ -23,6 +23,7 @@ struct Configuration: Equatable, Sendable {
     /// Where the web page and the API's description lie; nil: beside the executable, or in the source tree.
     var publicFolder: String?
     var openAPIFolder: String?
+    var manualFolder: String?
     var hosts: [Host] = []
     var webhooks = Webhooks()
     var retention = RetentionRules(ages: [.deliveries: .seconds(30 * 86_400), .answers: .seconds(7 * 86_400)])

@@ -36,13 +36,14 @@ struct ConfigurationReader {
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
         let known = [
-            "data", "public", "openapi", "hosts", "webhooks", "retention", "log", "grace_seconds", "owner_limits",
+            "data", "public", "openapi", "docs", "hosts", "webhooks", "retention", "log", "grace_seconds", "owner_limits",
             "auth",
         ]
         guard let members = members(of: root, named: "the file", known: Self.listeningMembers + known) else { return }
         readListening(members, into: &configuration)
         if let node = members["data"], let text = string(node, "data") { configuration.data = text }
         if let node = members["public"], let text = string(node, "public") { configuration.publicFolder = text }
+        if let node = members["docs"], let text = string(node, "docs") { configuration.manualFolder = text }
         if let node = members["openapi"], let text = string(node, "openapi") { configuration.openAPIFolder = text }
         if let node = members["grace_seconds"], let seconds = number(node, "grace_seconds", 0...3600) {
             configuration.grace = .seconds(seconds)

@@ -2,9 +2,9 @@ import Foundation
 import Wire
 import Yams
 
-/// The files that come with the executable: the web page and the API's description.
+/// The files that come with the executable: the web page, the manual, the API's description.
 struct Resources {
-    /// Folders with `public/index.html` or `openapi/port77.yaml`: given ones, else beside the executable or above it (a source tree),
+    /// Folders with `public/index.html`, `docs/cli.md` or `openapi/port77.yaml`: given ones, else beside the executable or above it (a source tree),
     /// else where a package puts them.
     static func folder(_ name: String, holding file: String, given: String?) -> String? {
         if let given { return given }

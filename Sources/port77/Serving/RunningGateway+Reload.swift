@@ -87,6 +87,7 @@ extension RunningGateway {
         if old.listen != new.listen { names.append("listen") }
         if old.data != new.data { names.append("data") }
         if old.publicFolder != new.publicFolder { names.append("public") }
+        if old.manualFolder != new.manualFolder { names.append("docs") }
         if old.openAPIFolder != new.openAPIFolder { names.append("openapi") }
         if old.auth != new.auth { names.append("auth") }
         if old.http != new.http || old.names != new.names { names.append("http") }

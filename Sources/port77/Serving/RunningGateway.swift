@@ -127,6 +127,9 @@ final class RunningGateway: Sendable {
         } else {
             log.notice("there is no web page: no folder public/ was found")
         }
+        if let folder = Resources.folder("docs", holding: "cli.md", given: configuration.manualFolder) {
+            settings.manual = ManualPages(folder: folder)
+        }
         if let folder = Resources.folder("openapi", holding: "port77.yaml", given: configuration.openAPIFolder),
             let yaml = readSmallFile("\(folder)/port77.yaml")
         {
