@@ -256,6 +256,16 @@ lines = [line.replace("localhost:8077", f"127.0.0.1:{ground.gateway.port}") for 
 for line, word in zip(lines, ('"actor":"key:', '"key":"rje_live_', '"state":"active"', '"stored_octets":', '"action":"key.create"'), strict=True):
     text = subprocess.run(["bash", "-c", line], env=dict(os.environ, KEY=root), capture_output=True, text=True, timeout=30).stdout
     score.check(f"docs: {line[:80]}", word in text and '"type":"/problems' not in text, text)
+# Those of README.md and docs/keys.md that make keys: on this data folder, while the gateway runs on it.
+_, spare = make(["jobs:read"], "nobody")
+for page in ("README.md", "docs/keys.md"):
+    block = re.search(r"<!-- check: keys -->\n```sh\n(.*?)```", open(os.path.join(root_folder, page)).read(), re.S)[1]
+    block = block.replace("localhost:8077", f"127.0.0.1:{ground.gateway.port}").replace("Yd7aQ0bX", spare)
+    script = f'set -eu\nport77() {{ command {PORT77} "$@" --data {ground.data}; }}\n{block}'
+    result = subprocess.run(["bash", "-c", script], env=dict(os.environ, KEY=root), capture_output=True, text=True, timeout=60)
+    score.check(f"{page}: the commands for keys", result.returncode == 0 and result.stdout.count("rje_live_") >= 2
+                and '"type":"/problems' not in result.stdout, result)
+    _, spare = make(["jobs:read"], "nobody")
 table = subprocess.run([PORT77, "list", "--gateway", f"http://127.0.0.1:{ground.gateway.port}"], capture_output=True, text=True, timeout=30,
                        env=dict(os.environ, PORT77_KEY=alice))
 score.check("the client commands take the key from PORT77_KEY", table.returncode == 0 and "ALICE" in table.stdout, table)
