@@ -15,10 +15,12 @@ struct Port77: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Serve.self, Demo.self, Host.self, Submit.self, Status.self, Output.self, List.self, Cancel.self, Watch.self,
-            Config.self, Unclaimed.self, Probe.self, Verify.self, WebhookCommands.self, Purge.self, Audit.self,
-            Hold.self, Release.self, Resolve.self, Hosts.self, BackupCommand.self, Keys.self, Grep.self,
-            TraceCommand.self, Validate.self, Completions.self, Manual.self,
+            Serve.self, Demo.self, Host.self, Submit.self, Validate.self, Status.self, Batch.self, Watch.self,
+            Output.self,
+            Grep.self, DeckCommand.self, List.self, Events.self, Cancel.self, Hold.self, Release.self, Resubmit.self,
+            Amend.self, Resolve.self, Attempts.self, TraceCommand.self, ReceiptCommand.self, Verify.self, Purge.self,
+            Unclaimed.self, Hosts.self, WebhookCommands.self, Keys.self, Me.self, Usage.self, Audit.self, Storage.self,
+            Ready.self, Config.self, BackupCommand.self, Probe.self, Completions.self, Manual.self,
         ])
 }
 

@@ -35,6 +35,10 @@ import Testing
     @Test(arguments: [
         ["output", "X", "--tail", "3", "--follow"], ["output", "X", "--raw", "--format", "pdf"],
         ["output", "X", "--tail", "0"], ["list", "--label", "team"],
+        ["submit"], ["submit", "-", "-"], ["amend", "X"], ["amend", "X", "--label", "team"],
+        ["resubmit", "X", "--label", "team"],
+        ["list", "--group-by", "state", "--sort", "name"], ["list", "--fields", "id"], ["webhooks", "deliveries"],
+        ["webhooks", "deliveries", "X", "--job", "Y"], ["webhooks", "deliveries", "--job", "X", "--state", "dead"],
         ["grep", "A", "--job", "X", "--host", "demo"], ["webhooks", "add", "https://x/", "--tls-key", "/nowhere"],
     ])
     func `what goes not together is said before the gateway is asked`(_ command: [String]) async throws {

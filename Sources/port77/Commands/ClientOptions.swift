@@ -53,10 +53,11 @@ struct ClientOptions: ParsableArguments {
         return line.isEmpty ? nil : String(line)
     }
 
-    /// - Returns: the answer when it is a success; otherwise prints the problem and ends with code 2.
+    /// - Parameter files: which the problem may be about.
+    /// - Returns: the answer when it is a success; otherwise prints the problem and ends with `ClientExit.refused`.
     func ask(
         _ method: String, _ target: String, fields: [String: String] = [:], body: [UInt8]? = nil,
-        piece: (([UInt8]) -> Bool)? = nil
+        files: DeckOptions? = nil, piece: (([UInt8]) -> Bool)? = nil
     ) throws -> GatewayClient.Answer {
         let answer: GatewayClient.Answer
         do {
@@ -66,13 +67,13 @@ struct ClientOptions: ParsableArguments {
             throw ExitCode(ClientExit.noGateway)
         }
         guard answer.status < 400 else {
-            complain(Self.words(of: answer))
+            complain(Self.words(of: answer, files))
             throw ExitCode(ClientExit.refused)
         }
         return answer
     }
 
-    private static func words(of answer: GatewayClient.Answer) -> String {
+    private static func words(of answer: GatewayClient.Answer, _ files: DeckOptions?) -> String {
         guard let problem = answer.json, let title = problem["title"]?.string else {
             return "the gateway answered \(answer.status): \(String(decoding: answer.body.prefix(500), as: UTF8.self))"
         }
@@ -80,7 +81,8 @@ struct ClientOptions: ParsableArguments {
         for item in problem["errors"]?.elements ?? [] {
             guard let detail = item["detail"]?.string else { continue }
             if let line = item["line"]?.int {
-                lines.append("  line \(line), column \(item["column"]?.int ?? 1): \(detail)")
+                let file = files.map { $0.files.count > 1 ? "\($0.file(of: item)), " : "" } ?? ""
+                lines.append("  \(file)line \(line), column \(item["column"]?.int ?? 1): \(detail)")
             } else {
                 lines.append("  \(item["pointer"]?.string ?? ""): \(detail)")
             }
@@ -116,6 +118,14 @@ enum ClientExit {
         case "failed", "rejected", "canceled", "expired": return jobFailed
         default: return notFinished
         }
+    }
+
+    /// The same of a batch: what is worst of its jobs.
+    static func code(ofAll document: JSONValue?) -> Int32 {
+        guard let jobs = document?["jobs"]?.elements else { return code(of: document) }
+        let codes = jobs.map { code(of: $0) }
+        if codes.contains(notFinished) { return notFinished }
+        return codes.contains(jobFailed) ? jobFailed : codes.max() ?? jobFailed
     }
 }
 

@@ -4,11 +4,17 @@ import Wire
 extension WebhookCommands {
     struct Deliveries: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List what was sent to a receiver, newest first, with every try.",
-            discussion: "Example:  port77 webhooks deliveries wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --state dead")
+            abstract: "List what was sent to a receiver, newest first, or for a job, with every try.",
+            discussion: """
+                Example:  port77 webhooks deliveries wh_01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --state dead
+                          port77 webhooks deliveries --job 01JDB2M3V9Q0R8S7T6W5X4Y3Z2
+                """)
 
         @Argument(help: "The receiver's ID.")
-        var id: String
+        var id: String?
+
+        @Option(help: "What was sent for this job instead, oldest first.")
+        var job: String?
 
         @Option(help: "pending, delivered, dead, paused or canceled. May be given again.")
         var state: [String] = []
@@ -24,12 +30,38 @@ extension WebhookCommands {
 
         @OptionGroup var client: ClientOptions
 
+        func validate() throws {
+            if (id == nil) == (job == nil) { throw ValidationError("Name a receiver, or a job by --job.") }
+            if job != nil, !state.isEmpty || type != nil || since != nil {
+                throw ValidationError("--state, --type and --since go with a receiver.")
+            }
+        }
+
         func run() throws {
             var items: [(String, String?)] = [("type", type), ("since", since), ("limit", String(limit))]
             if !state.isEmpty { items.append(("state", state.joined(separator: ","))) }
-            let answer = try client.ask("GET", "/v1/webhooks/\(percentEncoded(id))/deliveries" + query(items))
+            let place =
+                job.map { "/v1/jobs/\(percentEncoded($0))/deliveries" }
+                ?? "/v1/webhooks/\(percentEncoded(id ?? ""))/deliveries" + query(items)
+            let answer = try client.ask("GET", place)
             if client.json { return printOctets(answer.body + [0x0A]) }
             for delivery in answer.json?["items"]?.elements ?? [] { DeliveryWords.print(delivery) }
+        }
+    }
+
+    struct Delivery: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one delivery with its tries.", discussion: "Example:  port77 webhooks delivery 17")
+
+        @Argument(help: "Its number.")
+        var delivery: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws {
+            let answer = try client.ask("GET", "/v1/deliveries/\(percentEncoded(delivery))")
+            if client.json { return printOctets(answer.body + [0x0A]) }
+            if let delivery = answer.json { DeliveryWords.print(delivery) }
         }
     }
 

@@ -4,7 +4,8 @@ import Wire
 struct Hosts: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look after the hosts of a running gateway.",
-        subcommands: [ListHosts.self, Drain.self, Resume.self, Console.self], defaultSubcommand: ListHosts.self)
+        subcommands: [ListHosts.self, Show.self, Drain.self, Resume.self, Retry.self, Console.self],
+        defaultSubcommand: ListHosts.self)
 
     struct ListHosts: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -46,6 +47,33 @@ struct Hosts: ParsableCommand {
         @OptionGroup var client: ClientOptions
 
         func run() throws { try client.show("resume", of: id) }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a host: what it can do, its sessions, what waits for it.",
+            discussion: "Example:  port77 hosts show payroll")
+
+        @Argument(help: "The host's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws { client.show(try client.ask("GET", "/v1/hosts/\(percentEncoded(id))")) }
+    }
+
+    struct Retry: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Try a host now: after a refused log-on whose cause has been mended, or in a pause between tries.",
+            discussion: "Example:  port77 hosts retry payroll")
+
+        @Argument(help: "The host's ID.")
+        var id: String
+
+        @OptionGroup var client: ClientOptions
+
+        func run() throws { try client.show("retry", of: id) }
     }
 
     struct Console: ParsableCommand {

@@ -16,7 +16,7 @@ struct Keys: AsyncParsableCommand {
             Works on the data folder, also while `port77 serve` runs on it, which then knows within a second. With --gateway it
             asks a gateway instead, by a key with the scope admin (--key, $PORT77_KEY).
             """,
-        subcommands: [Create.self, List.self, Revoke.self, Rotate.self], defaultSubcommand: List.self)
+        subcommands: [Create.self, List.self, Show.self, Revoke.self, Rotate.self], defaultSubcommand: List.self)
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -122,6 +122,25 @@ struct Keys: AsyncParsableCommand {
                     texts.map { padded(document[$0.0]?.string ?? "-", $0.1) }.joined()
                         + "\(document["name"]?.string ?? ""): \(scopes)")
             }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one key; never its secret.", discussion: "Example:  port77 keys show Yd7aQ0bX")
+
+        @Argument(help: "The key's ID.")
+        var id: String
+
+        @OptionGroup var place: KeyPlace
+
+        func run() async throws {
+            if place.isRemote {
+                return place.client.show(try place.client.ask("GET", "/v1/keys/\(percentEncoded(id))"))
+            }
+            let key = try await place.office { try await place.find(id, $0) }
+            place.client.show(
+                GatewayClient.Answer(status: 200, body: KeyDocument.bytes(key, at: WallClock.system.now())))
         }
     }
 

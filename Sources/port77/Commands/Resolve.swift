@@ -42,8 +42,7 @@ struct Resolve: ParsableCommand {
         }
         json.endObject()
         let answer = try client.ask(
-            "POST", "/v1/jobs/\(percentEncoded(id))/resolve", fields: ["Content-Type": "application/json"],
-            body: json.bytes)
+            "POST", "/v1/jobs/\(percentEncoded(id))/resolve", json: json.bytes)
         if client.json {
             printOctets(answer.body + [0x0A])
         } else {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Wire
 
 struct Submit: ParsableCommand {
@@ -7,49 +6,64 @@ struct Submit: ParsableCommand {
         abstract: "Hand in a deck; with --wait, print its print-out and end with the job's return code.",
         discussion: """
             Example:  port77 submit payroll.jcl --host demo --wait --notify https://ci.example/hook
+                      port77 submit night/*.jcl --wait
+                      port77 submit all.jcl --split
+
+            Several files, or one with --split, are a batch: all jobs are stored or none is, and its ID is printed.
 
             With --wait: \(ClientExit.words)
             """)
 
     @OptionGroup var deck: DeckOptions
+    @OptionGroup var wishes: JobWishes
+    @OptionGroup var client: ClientOptions
 
-    @Option(help: "A URL to be called when the job ends. May be given again.")
-    var notify: [String] = []
+    func run() throws {
+        let fields = deck.fields.merging(try wishes.fields()) { $1 }
+        let answer = try client.ask(
+            "POST", "/v1/jobs" + query(try deck.items() + wishes.items()), fields: fields, body: try deck.body(),
+            files: deck)
+        try wishes.follow(answer, client)
+    }
+}
 
-    @Option(help: "With --notify: types of events with commas between, job.running,job.completed. (default: the ends)")
-    var notifyEvents: String?
+struct Resubmit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Hand in the deck of an ended job again, as a new job.",
+        discussion: """
+            Example:  port77 resubmit 01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --label try=2 --wait
 
-    @Option(help: "With --notify: a file with the secret (whsec_...) that signs instead of the gateway's.")
-    var notifySecretFile: String?
+            Host, name, priority, labels, correlator and limits are those of the old job unless said otherwise; who is notified \
+            is said anew.
 
-    @Option(help: "Your own name for the job.")
-    var correlator: String?
+            With --wait: \(ClientExit.words)
+            """)
 
-    @Option(help: "0 to 15, higher goes first.")
-    var priority: Int?
+    @Argument(help: "The ended job's ID.")
+    var id: String
 
-    @Flag(help: "Store it, but do not send it until it is released.")
-    var hold = false
+    @OptionGroup var wishes: JobWishes
+    @OptionGroup var client: ClientOptions
 
-    @Option(help: "KEY=VALUE, kept with the job. May be given again.")
-    var label: [String] = []
+    func run() throws {
+        let target = "/v1/jobs/\(percentEncoded(id))/resubmit" + query(try wishes.items())
+        try wishes.follow(try client.ask("POST", target, fields: try wishes.fields()), client)
+    }
+}
 
-    @Option(help: "Makes a repeat of this command find the same job.")
-    var idempotencyKey: String?
+struct Batch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show the jobs that were handed in together.",
+        discussion: """
+            Example:  port77 batch 01JDB2M3V9Q0R8S7T6W5X4Y3Z2 --wait
 
-    @Option(help: "Not sent before this time, as 2026-01-31T12:00:00Z.")
-    var notBefore: String?
+            With --wait the exit code is that of the worst job: \(ClientExit.words)
+            """)
 
-    @Option(help: "Expires when it was not sent before this time.")
-    var notAfter: String?
+    @Argument(help: "The batch's ID.")
+    var id: String
 
-    @Option(help: "Seconds of running after which the host is asked to cancel it.")
-    var runLimit: Int?
-
-    @Option(help: "What to do when nobody can tell whether the host has it: hold, resubmit or abandon.")
-    var onUncertain: String?
-
-    @Flag(help: "Wait for the end of the job.")
+    @Flag(help: "Wait for the end of all of them.")
     var wait = false
 
     @Option(help: "Seconds to wait at most.")
@@ -58,61 +72,16 @@ struct Submit: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        var items = try deck.items()
-        items += [
-            ("correlator", correlator), ("priority", priority.map(String.init)), ("hold", hold ? "true" : nil),
-            ("not_before", notBefore), ("not_after", notAfter), ("timeout", runLimit.map(String.init)),
-            ("on_uncertain", onUncertain),
-        ]
-        items += notify.map { ("notify", $0) }
-        items.append(("notify_events", notifyEvents))
-        for pair in label {
-            guard let equals = pair.firstIndex(of: "=") else { throw ValidationError("--label takes KEY=VALUE") }
-            items.append(("label.\(pair[..<equals])", String(pair[pair.index(after: equals)...])))
-        }
-        var fields = deck.fields
-        fields["Idempotency-Key"] = idempotencyKey
-        if let notifySecretFile {
-            guard let octets = readSmallFile(notifySecretFile) else {
-                throw ValidationError("\(notifySecretFile) cannot be read")
-            }
-            fields["Notify-Secret"] = String(decoding: octets, as: UTF8.self)
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        let answer = try client.ask("POST", "/v1/jobs" + query(items), fields: fields, body: try deck.read())
-        guard let job = answer.json, let id = job["id"]?.string else {
-            complain("the gateway's answer has no job")
-            throw ExitCode(ClientExit.refused)
-        }
-        guard wait else {
-            client.json ? printOctets(answer.body + [0x0A]) : print(id)
-            return
-        }
-        if !client.json { complain("\(id) \(job["state"]?.string ?? "")") }
-        let final = try waitForEnd(of: id, client, seconds: timeout)
+        let target = "/v1/batches/\(percentEncoded(id))"
+        let answer = wait ? try waitForEnd(of: target, client, seconds: timeout) : try client.ask("GET", target)
         if client.json {
-            printOctets(final.body + [0x0A])
-        } else if final.json?["outputs"]?.elements?.isEmpty == false {
-            _ = try client.ask("GET", "/v1/jobs/\(id)/output", fields: ["Accept": "text/plain"]) {
-                printOctets($0)
-                return true
-            }
+            printOctets(answer.body + [0x0A])
+        } else {
+            var table = JobTable()
+            for job in answer.json?["jobs"]?.elements ?? [] { table.add(job) }
+            table.print()
         }
-        if !client.json, let job = final.json {
-            complain(
-                "\(id) \(job["state"]?.string ?? "") \(job["outcome"]?["text"]?.string ?? job["reason"]?.string ?? "")")
-        }
-        let code = ClientExit.code(of: final.json)
+        let code = wait ? ClientExit.code(ofAll: answer.json) : 0
         if code != 0 { throw ExitCode(code) }
-    }
-}
-
-/// Long requests, one after the other, each at most the gateway's limit.
-func waitForEnd(of id: String, _ client: ClientOptions, seconds: Int) throws -> GatewayClient.Answer {
-    let end = ContinuousClock.now.advanced(by: .seconds(seconds))
-    while true {
-        let left = max(0, ContinuousClock.now.duration(to: end).components.seconds)
-        let answer = try client.ask("GET", "/v1/jobs/\(id)", fields: ["Prefer": "wait=\(min(60, max(1, left)))"])
-        if ClientExit.code(of: answer.json) != ClientExit.notFinished || left == 0 { return answer }
     }
 }

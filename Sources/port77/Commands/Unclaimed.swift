@@ -38,7 +38,7 @@ struct Unclaimed: ParsableCommand {
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print it.")
+        static let configuration = CommandConfiguration(abstract: "Print it; with --json what is known of it.")
 
         @Argument(help: "Its number.")
         var number: Int
@@ -49,6 +49,7 @@ struct Unclaimed: ParsableCommand {
         @OptionGroup var client: ClientOptions
 
         func run() throws {
+            if client.json { return printOctets(try client.ask("GET", "/v1/unclaimed/\(number)").body + [0x0A]) }
             let accept = raw ? "application/octet-stream" : "text/plain"
             _ = try client.ask("GET", "/v1/unclaimed/\(number)/body", fields: ["Accept": accept]) {
                 printOctets($0)

@@ -6,6 +6,7 @@ struct Validate: ParsableCommand {
         abstract: "Check a deck as a submission would, and send nothing.",
         discussion: """
             Example:  port77 validate payroll.jcl --host demo --strict
+                      port77 validate night/*.jcl
 
             Exit codes: 0 it would be taken, 1 it has faults, 250 no gateway, 251 refused.
             """)
@@ -16,7 +17,8 @@ struct Validate: ParsableCommand {
 
     func run() throws {
         let answer = try client.ask(
-            "POST", "/v1/jobs:validate" + query(try deck.items()), fields: deck.fields, body: try deck.read())
+            "POST", "/v1/jobs:validate" + query(try deck.items()), fields: deck.fields, body: try deck.body(),
+            files: deck)
         let isValid = answer.json?["valid"]?.bool ?? false
         if client.json {
             printOctets(answer.body + [0x0A])
@@ -33,7 +35,8 @@ struct Validate: ParsableCommand {
 
     /// As compilers write it, for editors that jump there.
     private func line(_ item: JSONValue, _ kind: String) -> String {
-        let place = item["line"]?.int.map { "\(deck.file):\($0):\(item["column"]?.int ?? 1): " }
-        return Terminal.plain("\(place ?? "\(deck.file): ")\(kind): \(item["detail"]?.string ?? "")")
+        let file = deck.file(of: item)
+        let place = item["line"]?.int.map { "\(file):\($0):\(item["column"]?.int ?? 1): " }
+        return Terminal.plain("\(place ?? "\(file): ")\(kind): \(item["detail"]?.string ?? "")")
     }
 }

@@ -11,7 +11,7 @@ struct WebhookCommands: ParsableCommand {
             """,
         subcommands: [
             ListAll.self, Add.self, Show.self, Change.self, Remove.self, Rotate.self, Test.self, Deliveries.self,
-            Redeliver.self, Recover.self, Keys.self,
+            Delivery.self, Redeliver.self, Recover.self, Keys.self,
         ])
 
     struct ListAll: ParsableCommand {
@@ -68,7 +68,7 @@ struct WebhookCommands: ParsableCommand {
         @OptionGroup var client: ClientOptions
 
         func run() throws {
-            try client.show(try client.ask("GET", "/v1/webhooks/\(percentEncoded(id))"))
+            client.show(try client.ask("GET", "/v1/webhooks/\(percentEncoded(id))"))
         }
     }
 
@@ -93,7 +93,7 @@ struct WebhookCommands: ParsableCommand {
 
         func run() throws {
             let document = try wishes.document(url: url, isEnabled: calling.map { $0 == .enable })
-            try client.show(try client.ask("PATCH", "/v1/webhooks/\(percentEncoded(id))", json: document))
+            client.show(try client.ask("PATCH", "/v1/webhooks/\(percentEncoded(id))", json: document))
         }
     }
 
@@ -170,8 +170,8 @@ extension ClientOptions {
         try ask(method, target, fields: ["Content-Type": "application/json"], body: json)
     }
 
-    /// One receiver, a line for each member.
-    fileprivate func show(_ answer: GatewayClient.Answer) throws {
+    /// One thing, a line for each member.
+    func show(_ answer: GatewayClient.Answer) {
         if json { return printOctets(answer.body + [0x0A]) }
         for member in answer.json?.members ?? [] where member.name != "links" {
             let text: String
@@ -187,7 +187,7 @@ extension ClientOptions {
                 }.joined(separator: "; ")
             case let value: text = words(value)
             }
-            print("\(padded(member.name, 19))\(text)")
+            print(Terminal.plain("\(padded(member.name, 19))\(text)"))
         }
     }
 }
