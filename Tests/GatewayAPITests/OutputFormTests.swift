@@ -208,7 +208,7 @@ struct OutputFormTests {
         #expect(fault.text.contains("column 2"))
         for bad in [
             "regex=1", "grep=", "grep=x&max=0", "grep=x&lines=1", "grep=x&format=pdf", "grep=x&follow",
-            "grep=x&cursor=1",
+            "grep=x&cursor=1", "grep=x&ignore_case=perhaps",
         ] {
             #expect(try await rig.get("\(job)/output?\(bad)").status == 400, "\(bad)")
         }

@@ -34,8 +34,9 @@ struct OutputSearch: Sendable {
         let isBetweenSlashes = given.count > 2 && given.hasPrefix("/") && given.hasSuffix("/") && query["regex"] == nil
         let isExpression = try query.flag("regex") || isBetweenSlashes
         let text = isBetweenSlashes ? String(given.dropFirst().dropLast()) : given
+        let ignoresCase = try query.flag("ignore_case")
         do throws(Pattern.Fault) {
-            pattern = try Pattern(text, isExpression: isExpression, ignoresCase: Self.flag(query, "ignore_case"))
+            pattern = try Pattern(text, isExpression: isExpression, ignoresCase: ignoresCase)
         } catch {
             let column = error.column + (isBetweenSlashes ? 1 : 0)
             var problem = QueryReader.fault("grep", "column \(column): \(error.detail).")
@@ -57,10 +58,6 @@ struct OutputSearch: Sendable {
         case .ndjson: asText = false
         default: asText = true
         }
-    }
-
-    private static func flag(_ query: QueryReader, _ name: String) -> Bool {
-        ["", "1", "true"].contains(query[name] ?? "0")
     }
 
     /// Searches the outputs of one job.
