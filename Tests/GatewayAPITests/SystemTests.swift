@@ -186,6 +186,7 @@ struct SystemTests {
         for route in rig.router.routes where route.template != "/" && route.template != "/assets/{file}" {
             let path = route.template.replacing("{id}", with: route.template.contains("hosts") ? "demo" : "\(job.id)")
                 .replacing("{number}", with: "1").replacing("{slug}", with: "not-found")
+                .replacing("{file}", with: "cli")
             let answer = try await rig.call(route.method.description, "\(path)?typo=1")
             #expect(answer.status == 400, "\(route.method) \(path)")
             #expect(answer.text.contains("typo"))
