@@ -95,6 +95,7 @@ struct DescriptionTests {
         for operation in operations where operation.path != "/" && operation.path != "/assets/{file}" {
             let path = operation.path.replacing("{id}", with: operation.path.contains("hosts") ? "demo" : "\(job.id)")
                 .replacing("{number}", with: "1").replacing("{slug}", with: "not-found")
+                .replacing("{file}", with: "cli")
             let answer = try await rig.call(operation.method, "\(path)?typo=1")
             let words = answer.json["detail"]?.string ?? ""
             let known = words.split(separator: "; ").last?.replacing("there are ", with: "").dropLast() ?? ""
