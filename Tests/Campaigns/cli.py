@@ -180,6 +180,18 @@ def main():
     unknown = [words for words in named if f"USAGE: port77 {words} " not in run(*words.split(), "--help").stdout.replace("\n", " \n")]
     score.check(f"and {len(named)} commands, which there are", not unknown and len(named) > 40, unknown)
 
+    # What goes wrong at the beginning is said with its place and its cause.
+    taken = f"127.0.0.1:{ground.gateway.port}"
+    for words, arguments, code in (
+            (f"{taken} is in use", ["serve", "--listen", taken, "--data", os.path.join(folder, "other")], 1),
+            ("cannot be made: File exists", ["serve", "--listen", "127.0.0.1:0", "--data", decks[0]], 1),
+            ("nowhere.yaml cannot be read: No such file", ["serve", "--config", "nowhere.yaml"], 1),
+            ("nowhere.jcl cannot be read: No such file", ["submit", "nowhere.jcl"], 64), ("cannot be read: it is a folder", ["submit", folder], 64),
+            ("its output comes when it has ended", ["output", run("submit", decks[0], "--hold").stdout.strip()], 251)):
+        result = run(*arguments)
+        score.check(f"told: {words[-40:]}", result.returncode == code and words in result.stderr and "NSCocoa" not in result.stderr
+                    and "answered" not in result.stderr, (result.returncode, result.stderr))
+
     # Shells and man read what is made for them: on machines that have them.
     for shell in ("bash", "zsh", "fish"):
         os.makedirs(os.path.join(folder, shell), exist_ok=True)

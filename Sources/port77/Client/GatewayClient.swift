@@ -87,7 +87,9 @@ struct GatewayClient {
         }
         guard result == CURLE_OK || transfer.isStopped else {
             let words = curl_easy_strerror(result).map { String(cString: $0) } ?? "error \(result.rawValue)"
-            throw Failure(description: "\(base): \(words). Is the gateway running? Name it by --gateway or PORT77_URL.")
+            throw Failure(
+                description:
+                    "\(base): \(words). Is the gateway running? Name it by --gateway http://HOST:PORT, or PORT77_URL.")
         }
         return transfer.answer
     }

@@ -75,7 +75,11 @@ struct ClientOptions: ParsableArguments {
 
     private static func words(of answer: GatewayClient.Answer, _ files: DeckOptions?) -> String {
         guard let problem = answer.json, let title = problem["title"]?.string else {
-            return "the gateway answered \(answer.status): \(String(decoding: answer.body.prefix(500), as: UTF8.self))"
+            let text = String(decoding: answer.body.prefix(2_000), as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            // A problem as text: there is nothing to add.
+            return text.hasPrefix("error: ")
+                ? String(text.dropFirst(7)) : "the gateway answered \(answer.status): \(text)"
         }
         var lines = [problem["detail"]?.string.map { "\(title): \($0)" } ?? title]
         for item in problem["errors"]?.elements ?? [] {

@@ -70,7 +70,7 @@ struct Config: ParsableCommand {
 func loadConfiguration(_ file: String?) throws -> Configuration {
     guard let file else { return .withoutFile }
     guard let octets = readSmallFile(file) else {
-        complain("\(file) cannot be read (or is over 1 MiB)")
+        complain("\(file) cannot be read: \(whyUnreadable(file))")
         throw ExitCode(1)
     }
     do {

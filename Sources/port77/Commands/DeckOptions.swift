@@ -86,7 +86,8 @@ struct DeckOptions: ParsableArguments {
     private static func read(_ file: String) throws -> [UInt8] {
         if file == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
         guard let data = FileManager.default.contents(atPath: file) else {
-            throw ValidationError("\(file) cannot be read")
+            complain("\(file) cannot be read: \(whyUnreadable(file))")
+            throw ExitCode.validationFailure
         }
         return Array(data)
     }

@@ -113,9 +113,16 @@ extension ClientOptions {
 /// - Parameter target: of a job or a batch.
 func waitForEnd(of target: String, _ client: ClientOptions, seconds: Int) throws -> GatewayClient.Answer {
     let end = ContinuousClock.now.advanced(by: .seconds(seconds))
+    var told: String?
+    var longest: Int64 = 2  // soon for once, so that what keeps it waiting is told
     while true {
         let left = max(0, ContinuousClock.now.duration(to: end).components.seconds)
-        let answer = try client.ask("GET", target, fields: ["Prefer": "wait=\(min(60, max(1, left)))"])
+        let answer = try client.ask("GET", target, fields: ["Prefer": "wait=\(min(longest, max(1, left)))"])
         if ClientExit.code(ofAll: answer.json) != ClientExit.notFinished || left == 0 { return answer }
+        longest = 60
+        if !client.json, let reason = answer.json?["reason"]?.string, reason != told {
+            complain(Terminal.plain("\(answer.json?["state"]?.string ?? "waiting"): \(reason)"))
+            told = reason
+        }
     }
 }

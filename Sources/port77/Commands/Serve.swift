@@ -87,7 +87,8 @@ struct Serve: AsyncParsableCommand {
         var settings = Configuration.withoutFile
         if let config {
             guard let octets = readSmallFile(config) else {
-                throw ConfigurationFault(line: 0, column: 0, words: "\(config) cannot be read (or is over 1 MiB)")
+                throw ConfigurationFault(
+                    line: 0, column: 0, words: "\(config) cannot be read: \(whyUnreadable(config))")
             }
             settings = try ConfigurationReader.read(String(decoding: octets, as: UTF8.self), file: config)
         }

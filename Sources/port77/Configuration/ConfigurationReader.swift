@@ -36,7 +36,8 @@ struct ConfigurationReader {
 
     private mutating func read(_ root: Node, into configuration: inout Configuration) {
         let known = [
-            "data", "public", "openapi", "docs", "hosts", "webhooks", "retention", "log", "grace_seconds", "owner_limits",
+            "data", "public", "openapi", "docs", "hosts", "webhooks", "retention", "log", "grace_seconds",
+            "owner_limits",
             "auth",
         ]
         guard let members = members(of: root, named: "the file", known: Self.listeningMembers + known) else { return }

@@ -14,12 +14,23 @@ struct InstanceSecret {
             return
         }
         let fresh = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+            let words = cause.map { String(cString: strerror(Int32(truncatingIfNeeded: $0.code))) }
+            throw ConfigurationFault(
+                line: 0, column: 0,
+                words: "the data folder \(folder) cannot be made: \(words ?? error.localizedDescription)")
+        }
         // Written whole and named last: `serve` and `port77 keys` may both be the first, and then one secret stays.
         let draft = "\(path).\(getpid())"
         defer { unlink(draft) }
         guard Self.write(fresh, to: draft) else {
-            throw ConfigurationFault(line: 0, column: 0, words: "\(path) cannot be written")
+            let words = String(cString: strerror(errno))
+            throw ConfigurationFault(
+                line: 0, column: 0,
+                words: "the data folder \(folder) cannot be written: \(words); it has to belong to whoever runs port77")
         }
         if readSmallFile(path) != nil { unlink(path) }  // what a crash left of one
         if link(draft, path) != 0, errno != EEXIST {

@@ -158,7 +158,17 @@ final class RunningGateway: Sendable {
         }
         server = Server(router: gateway.router, loops: loops.loops, options: options)
         var places: [ListenPlace] = []
-        for spot in spots { places.append(try server.listen(at: spot.place, mode: spot.mode, isClear: spot.isClear)) }
+        for spot in spots {
+            do {
+                places.append(try server.listen(at: spot.place, mode: spot.mode, isClear: spot.isClear))
+            } catch LineError.addressInUse {
+                throw ConfigurationFault(
+                    line: 0, column: 0,
+                    words:
+                        "\(spot.place) is in use by another process; end that one, or choose another address (--listen)"
+                )
+            }
+        }
         self.places = places
         let isClear = tls == nil || spots.first?.isClear == true
         url =
