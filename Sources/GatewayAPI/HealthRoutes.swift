@@ -8,13 +8,13 @@ extension Gateway {
         router.route(.get, "/livez", "getLiveness") { [self] request, _ in try await liveness(request) }
         router.route(.get, "/readyz", "getReadiness") { [self] request, _ in try await readiness(request) }
         router.route(.get, "/metrics", "getMetrics") { [self] request, _ in
-            _ = try caller(of: request, for: .hostsRead)
+            let caller = try caller(of: request, for: .hostsRead)
             _ = try QueryReader(request)
             let type = try request.negotiate([MediaTypes.text, MediaTypes.openMetrics])
             let format: MetricsWriter.Format = type == MediaTypes.text ? .prometheus : .openMetrics
             return Response(
                 contentType: format.contentType, fields: ["Cache-Control": "no-store", "Vary": "Accept"],
-                body: .bytes(try await metrics(as: format)))
+                body: .bytes(try await metrics(as: format, for: caller)))
         }
     }
 

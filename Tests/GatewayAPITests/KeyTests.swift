@@ -199,6 +199,28 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
         let taken = try await rig.call("POST", "/v1/jobs", typed, body: Array(Decks.hello.utf8))
         #expect(taken.status == 201)
         #expect(taken.json["host"]?.string == "here")
+        let figures = try await rig.call("GET", "/metrics", Rig.bearer(key)).text
+        #expect(figures.contains("rje_host_up{host=\"here\"}") && !figures.contains("\"there\""))
+        #expect(try await rig.call("GET", "/metrics", Rig.bearer(root)).text.contains("host=\"there\""))
+    }
+
+    @Test(arguments: [#""hosts":["here"]"#, #""labels":{"team":"a"}"#])
+    func `who is bound looks after his jobs, not after the gateway`(_ bond: String) async throws {
+        let rig = try Rig(hosts: ["here", "there"], keysAt: .system)
+        let (root, rootID) = try await rig.makeKey(adminKey)
+        let (bound, _) = try await rig.makeKey(#"{"name":"b","scopes":["admin"],\#(bond)}"#, by: root)
+        let typed = Rig.bearer(bound) + [("Content-Type", "application/json")]
+        let wish = Array(#"{"name":"free","scopes":["admin"]}"#.utf8)
+        for (method, path, body) in [
+            ("POST", "/v1/keys", wish), ("POST", "/v1/keys/\(rootID)/rotate", Array("{}".utf8)),
+            ("DELETE", "/v1/keys/\(rootID)", nil), ("GET", "/v1/keys", nil), ("GET", "/v1/keys/\(rootID)", nil),
+            ("GET", "/v1/audit", nil), ("GET", "/v1/unclaimed", nil), ("POST", "/v1/webhook-keys/rotate", nil),
+        ] as [(String, String, [UInt8]?)] {
+            let answer = try await rig.call(method, path, typed, body: body)
+            #expect(answer.problem == "insufficient-scope" && answer.text.contains("bound"), "\(method) \(path)")
+        }
+        #expect(try await rig.status("/v1/keys", root) == 200, "the root key has not been touched")
+        #expect(try await rig.status("/v1/jobs", bound) == 200)
     }
 
     @Test func `jobs of a key with labels have them, and it sees no other`() async throws {

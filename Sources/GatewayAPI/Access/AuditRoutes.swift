@@ -11,7 +11,7 @@ extension Gateway {
 
     /// Who did what by hand, newest first.
     private func listAudit(_ request: Request) async throws -> Response {
-        let caller = try caller(of: request, for: .admin)
+        let caller = try caretaker(request)
         let query = try QueryReader(
             request, names: ["subject", "actor", "owner", "action", "since", "until", "limit", "cursor"])
         let page = try Page(self, request, query, list: "audit", caller)

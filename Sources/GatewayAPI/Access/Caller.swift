@@ -81,6 +81,17 @@ extension Gateway {
         guard let scope else { return caller }
         return try caller.asking(for: scope)
     }
+
+    /// Who looks after the whole gateway: its keys, its audit log. Who is bound to hosts or labels does not: with a key that he
+    /// makes or renews there he would be bound no more.
+    func caretaker(_ request: Request) throws -> Caller {
+        let caller = try caller(of: request, for: .admin)
+        guard !caller.isRestricted else {
+            throw Problem(
+                .insufficientScope, "These credentials are bound to hosts or labels, and this is about all of them.")
+        }
+        return caller
+    }
 }
 
 extension Gateway {

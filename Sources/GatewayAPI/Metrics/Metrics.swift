@@ -8,8 +8,8 @@ import Webhooks
 
 extension Gateway {
     /// Labels are hosts, routes, states and other words of ours: no client can make a series.
-    func metrics(as format: MetricsWriter.Format) async throws -> [UInt8] {
-        var text = MetricsWriter(format)
+    func metrics(as format: MetricsWriter.Format, for caller: Caller) async throws -> [UInt8] {
+        var text = MetricsWriter(format, hosts: caller.hosts.map { Set($0.map(\.description)) })
         let now = figures.now
         writeRequests(now, to: &text)
         writeJobs(try await desk.store.jobCounts(), now, to: &text)

@@ -20,8 +20,13 @@ struct MetricsWriter {
     let format: Format
     private(set) var bytes: [UInt8] = []
     private var name = ""
+    /// Samples of other hosts are left out; nil: none are.
+    private let hosts: Set<String>?
 
-    init(_ format: Format) { self.format = format }
+    init(_ format: Format, hosts: Set<String>? = nil) {
+        self.format = format
+        self.hosts = hosts
+    }
 
     /// Begins a family.
     ///
@@ -41,6 +46,7 @@ struct MetricsWriter {
 
     /// A sample of the family that was begun last.
     mutating func sample(_ labels: Labels = [], suffix: String = "", _ value: some CustomStringConvertible) {
+        if let hosts, let host = labels.first(where: { $0.0 == "host" })?.1, !hosts.contains(host) { return }
         bytes += name.utf8
         bytes += suffix.utf8
         if !labels.isEmpty {

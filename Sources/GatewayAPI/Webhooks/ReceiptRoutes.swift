@@ -11,7 +11,7 @@ extension Gateway {
             return listKeys(request)
         }
         router.route(.post, "/v1/webhook-keys/rotate", "rotateWebhookKey") { [self] request, _ in
-            let caller = try caller(of: request, for: .admin)
+            let caller = try caretaker(request)
             _ = try QueryReader(request)
             try await settings.webhooks.rotateKeys(audit(caller, "webhook-key.rotate", "webhook-keys"))
             return listKeys(request, freshness: "no-store")
