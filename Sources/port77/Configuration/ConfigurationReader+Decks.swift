@@ -37,9 +37,7 @@ extension ConfigurationReader {
         case "refuse"?: return .usual
         case "allow"?: return .allowed
         default:
-            fault(
-                node,
-                "control_cards is refuse, allow, or a list of \(Self.families) and of what refused cards begin with")
+            fault(node, "control_cards is refuse, allow, or a list of \(Self.families) and of what refused cards begin with")
             return .usual
         }
     }
@@ -54,14 +52,12 @@ extension ConfigurationReader {
             guard let name = key.string, (1...64).contains(name.utf8.count), name.utf8.allSatisfy(isTokenOctet),
                 name != "none"
             else {
-                fault(
-                    key, "the name of a template is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen, and not none")
+                fault(key, "the name of a template is 1 to 64 of a-z, A-Z, 0-9, dot, underscore and hyphen, and not none")
                 continue
             }
             guard let cards = readTemplate(value, name) else { continue }
             if decks.templates.updateValue(cards, forKey: name) != nil {
-                fault(
-                    key, "the template \(name) is there twice; template is the one called \(DeckCustoms.usualTemplate)")
+                fault(key, "the template \(name) is there twice; template is the one called \(DeckCustoms.usualTemplate)")
             }
         }
     }
@@ -89,8 +85,7 @@ extension ConfigurationReader {
         guard (1...50).contains(cards.count), cards[0].hasPrefix("//"), cards.allSatisfy(DeckSymbols.isValue) else {
             fault(
                 node,
-                "\(name) is 1 to 50 cards without control characters; the first is a job card such as //${JOBNAME} JOB (${ACCT})"
-            )
+                "\(name) is 1 to 50 cards without control characters; the first is a job card such as //${JOBNAME} JOB (${ACCT})")
             return nil
         }
         var wishes = DeckRewriter.Wishes()
@@ -115,8 +110,7 @@ extension ConfigurationReader {
                 continue
             }
             guard let text = value.scalar?.string, DeckSymbols.isValue(text) else {
-                fault(
-                    value, "a symbol's value is at most \(DeckSymbols.longestValue) octets without control characters")
+                fault(value, "a symbol's value is at most \(DeckSymbols.longestValue) octets without control characters")
                 continue
             }
             if symbols.updateValue(text, forKey: name) != nil { fault(key, "the symbol \(name) is there twice") }
