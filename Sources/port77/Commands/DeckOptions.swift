@@ -38,7 +38,6 @@ struct DeckOptions: ParsableArguments {
     var strict = false
 
     func validate() throws {
-        if files.isEmpty { throw ValidationError("Name a deck, or - for standard input.") }
         if files.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input can be read only once.") }
     }
 
