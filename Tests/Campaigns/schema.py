@@ -89,6 +89,9 @@ failures += re.findall(r"^(?:Network Error|Schema Error|Runtime Error).*$", text
 score.check("no answer but those described, no valid request refused, no invalid one taken", code == 0 and not failures,
             "\n".join(sorted(set(failures))) + f"\nsee {output}; more of them:\n" + "\n".join(places(text)))
 heads = [json.loads(line) for line in open(lint)]
+more = subprocess.run([python, os.path.join(here, "schema_lint.py"), str(ground.gateway.port), key], capture_output=True, text=True)
+score.check("the parser answers what it should", more.returncode == 0 and more.stdout.count("\n") > 10, more.stderr[-500:])
+heads += [json.loads(line) for line in more.stdout.splitlines()]
 bad = [head for head in heads if head[2]]
 score.check(f"httplint finds nothing bad in {len(heads)} heads", len(heads) >= operations and not bad, bad)
 if key:

@@ -9,8 +9,7 @@ import threading
 
 import requests
 import schemathesis
-from httplint import HttpResponseLinter
-from httplint.note import levels
+from schema_lint import bad
 
 DECK = "//FUZZ JOB (1),'A B',CLASS=A\n//S1 EXEC PGM=IEFBR14\n"
 # A family of parameters is described by one name in braces: here is one of each.
@@ -160,14 +159,7 @@ def after_call(context, case, response):
         if key in judged:
             return
         judged.add(key)
-    linter = HttpResponseLinter()
-    linter.process_response_topline(b"HTTP/1.1", str(response.status_code).encode(), response.message.encode())
-    linter.process_headers([(name.encode(), value.encode("latin-1")) for name, values in response.headers.items()
-                            for value in values])
-    linter.feed_content(response.content or b"")
-    linter.finish_content(True)
-    # The linter's way to say 414 itself.
-    notes = [f"{note.__class__.__name__} {note.subject}: {note.summary}" for note in linter.notes
-             if note.level == levels.BAD and not note.__class__.__name__.startswith("STATUS_")]
+    notes = bad(response.status_code, response.message, [(name.encode(), value.encode("latin-1")) for name, values
+                                                         in response.headers.items() for value in values], response.content or b"")
     with lock, open(os.environ["SCHEMA_LINT"], "a") as file:
         file.write(json.dumps([operation, response.status_code, notes]) + "\n")
