@@ -105,11 +105,21 @@ def before_call(context, case, kwargs):
         fitting_parts(query)
     if not is_valid(case) or not (operation in ("resubmitJob", "validateDeck") or operation.startswith("submitJob")):
         return
+    # Values of which the schema knows the form only: the host there is, its templates (none), a form that the deck has.
+    fitting = {"host": "demo", "template": "none", "form": "text", "notify": ["https://ci.example/hook"], "notify_events": "job.completed"}
     for name in list(query):
-        if name not in ("priority", "hold", "not_before", "on_uncertain", "timeout", "correlator", "label.env", "until"):
+        if name not in ("priority", "hold", "not_before", "on_uncertain", "timeout", "correlator", "label.env", "until", "name", "tabs", "cards",
+                        "symbols", "split", *fitting) or (name == "notify_events" and "notify" not in query):
             query.pop(name)
+        elif name in fitting:
+            query[name] = fitting[name]
+    if "split" in query:  # what goes with one job only
+        query.pop("name", None)
+        query.pop("template", None)
     for name in [name for name in headers if name.lower() in ("notify-secret", "content-digest", "idempotency-key")]:
         headers.pop(name)
+        if name.lower() == "idempotency-key":  # for one request only
+            headers[name] = f"key-{next(keys)}"
     if operation == "resubmitJob":
         return
     if isinstance(case.body, dict):
