@@ -1,4 +1,5 @@
 import Glibc
+import HTTPCore
 import Lines
 
 /// Sockets that the service manager has opened for us (`sd_listen_fds(3)`).
@@ -31,6 +32,21 @@ enum ListenRules {
         var place: ListenPlace
         var mode: UInt16?
         var isClear: Bool
+    }
+
+    /// - Returns: where it listens then, in the same order.
+    static func open(_ spots: [Spot], on server: Server) throws -> [ListenPlace] {
+        var places: [ListenPlace] = []
+        for spot in spots {
+            do throws(LineError) {
+                places.append(try server.listen(at: spot.place, mode: spot.mode, isClear: spot.isClear))
+            } catch {
+                guard case .addressInUse = error else { throw error }
+                let words = "\(spot.place) is in use by another process; end that one, or choose another (--listen)"
+                throw ConfigurationFault(line: 0, column: 0, words: words)
+            }
+        }
+        return places
     }
 
     /// What the service manager has opened stands in place of `listen:`, unless that says itself which of it to use.

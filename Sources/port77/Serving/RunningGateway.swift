@@ -157,18 +157,7 @@ final class RunningGateway: Sendable {
                 metadata: ["route": "\(route ?? "-")", "request_id": "\(request)", "error": "\(error)"])
         }
         server = Server(router: gateway.router, loops: loops.loops, options: options)
-        var places: [ListenPlace] = []
-        for spot in spots {
-            do {
-                places.append(try server.listen(at: spot.place, mode: spot.mode, isClear: spot.isClear))
-            } catch LineError.addressInUse {
-                throw ConfigurationFault(
-                    line: 0, column: 0,
-                    words:
-                        "\(spot.place) is in use by another process; end that one, or choose another address (--listen)"
-                )
-            }
-        }
+        let places = try ListenRules.open(spots, on: server)
         self.places = places
         let isClear = tls == nil || spots.first?.isClear == true
         url =
