@@ -20,7 +20,8 @@ private func scoped(_ settings: inout GatewaySettings) {
 
 /// For everybody: they hold nothing of anybody's, or (`listWebhookKeys`) are public by their nature.
 private let openRoutes: Set<String> = [
-    "getLiveness", "getReadiness", "getOpenAPI", "getPage", "getAsset", "getProblem", "listWebhookKeys", "getDocs", "getManualPage",
+    "getLiveness", "getReadiness", "getOpenAPI", "getPage", "getAsset", "getProblem", "listWebhookKeys", "getDocs",
+    "getManualPage",
     "consentByBrowser", "consent",
 ]
 /// For everybody who is known.
