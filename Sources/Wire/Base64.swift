@@ -8,33 +8,54 @@ package enum Base64 {
     }
 
     package static func encode(_ octets: some Collection<UInt8>, _ alphabet: Alphabet = .standard) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((octets.count + 2) / 3 * 4)
-        var group: UInt32 = 0
-        var held = 0
-        for octet in octets {
-            group = group << 8 | UInt32(octet)
-            held += 1
-            if held == 3 {
-                for shift in [18, 12, 6, 0] { text.append(digit(UInt8(group >> shift & 63), alphabet)) }
-                (group, held) = (0, 0)
+        encode(Array(octets), alphabet)
+    }
+
+    package static func encode(_ octets: [UInt8], _ alphabet: Alphabet = .standard) -> String {
+        let digits = alphabet == .standard ? standardDigits : urlDigits
+        let whole = octets.count / 3 * 3
+        return String(unsafeUninitializedCapacity: (octets.count + 2) / 3 * 4) { text in
+            var end = 0
+            func put(_ value: UInt32) {
+                text[end] = digits[Int(value & 63)]
+                end += 1
             }
+            for at in stride(from: 0, to: whole, by: 3) {
+                let group = UInt32(octets[at]) << 16 | UInt32(octets[at + 1]) << 8 | UInt32(octets[at + 2])
+                put(group >> 18)
+                put(group >> 12)
+                put(group >> 6)
+                put(group)
+            }
+            guard whole < octets.count else { return end }
+            let second = whole + 1 < octets.count ? octets[whole + 1] : nil
+            let group = UInt32(octets[whole]) << 16 | UInt32(second ?? 0) << 8
+            put(group >> 18)
+            put(group >> 12)
+            if second != nil { put(group >> 6) }
+            if alphabet == .standard {
+                for _ in 0..<(second == nil ? 2 : 1) {
+                    text[end] = 0x3D
+                    end += 1
+                }
+            }
+            return end
         }
-        if held > 0 {
-            group <<= held == 1 ? 16 : 8
-            for shift in [18, 12, 6].prefix(held + 1) { text.append(digit(UInt8(group >> shift & 63), alphabet)) }
-            if alphabet == .standard { text.append(contentsOf: repeatElement(0x3D, count: 3 - held)) }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 
     /// - Returns: nil for a foreign character, wrong padding, or bits set beyond the last octet.
     package static func decode(_ text: some StringProtocol, _ alphabet: Alphabet = .standard) -> [UInt8]? {
+        var text = String(text)
+        return text.withUTF8 { decode($0, alphabet) }
+    }
+
+    private static func decode(_ text: UnsafeBufferPointer<UInt8>, _ alphabet: Alphabet) -> [UInt8]? {
         var octets: [UInt8] = []
+        octets.reserveCapacity(text.count / 4 * 3 + 2)
         var group: UInt32 = 0
         var held = 0
         var padding = 0
-        for character in text.utf8 {
+        for character in text {
             if character == 0x3D {
                 padding += 1
                 continue
@@ -63,15 +84,8 @@ package enum Base64 {
         return padding == (alphabet == .standard ? 4 - held : 0) ? octets : nil
     }
 
-    private static func digit(_ value: UInt8, _ alphabet: Alphabet) -> UInt8 {
-        switch value {
-        case 0..<26: 0x41 + value
-        case 26..<52: 0x61 + value - 26
-        case 52..<62: 0x30 + value - 52
-        case 62: alphabet == .standard ? 0x2B : 0x2D
-        default: alphabet == .standard ? 0x2F : 0x5F
-        }
-    }
+    private static let standardDigits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    private static let urlDigits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
     private static func value(ofDigit character: UInt8, _ alphabet: Alphabet) -> UInt8? {
         switch character {
