@@ -48,7 +48,7 @@ static int get(int port, const char *target) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     if (connect(line, (void *)&name, sizeof name) != 0) return 1;
     double began = now();
-    dprintf(line, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nConnection: close\r\n\r\n", target);
+    dprintf(line, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n\r\n", target);
     size_t taken = 0;
     int status = 0;
     ssize_t count;

@@ -79,7 +79,7 @@ int main(int count, char **words) {
             line->descriptor = socket(AF_INET, SOCK_STREAM, 0);
             if (connect(line->descriptor, (void *)&name, sizeof name) != 0) { perror("connect"); return 1; }
             setsockopt(line->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            dprintf(line->descriptor, "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", targets[opened % kinds],
+            dprintf(line->descriptor, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n", targets[opened % kinds],
                     needle ? "text/event-stream" : "*/*");
             struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = line}};
             epoll_ctl(loop, EPOLL_CTL_ADD, line->descriptor, &event);

@@ -87,7 +87,7 @@ class Slurm:
 def written(bench, name, method, target, content, kind):
     path = os.path.join(bench.folder, name)
     with open(path, "wb") as file:
-        file.write(f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        file.write(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n".encode())
         file.write(content)
     return path
 

@@ -111,7 +111,7 @@ def main():
         query = f"?host=demo&notify={ground.receiver.url}" if deck.notify else "?host=demo"
 
         def request(body):
-            return (f"POST /v1/jobs{query} HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nIdempotency-Key: equal-{number}\r\n"
+            return (f"POST /v1/jobs{query} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nIdempotency-Key: equal-{number}\r\n"
                     f"Content-Length: {len(body)}\r\n\r\n").encode() + body
 
         at = None

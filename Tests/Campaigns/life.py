@@ -489,7 +489,7 @@ def activation(folder, score):
                 and "200 OK" in curl(f"http://127.0.0.1:{port}/livez"), (server.port, port))
     # A body that is under way has 30 s to come, unless somebody insists.
     with socket.create_connection(("127.0.0.1", port), 30) as line:
-        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n"
+        line.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n"
                      b"Content-Length: 100\r\n\r\n")
         asked = line.recv(100)
         began = time.monotonic()

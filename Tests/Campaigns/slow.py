@@ -34,9 +34,9 @@ class Crowd:
     def __init__(self, port, target, counts, pace):
         self.port, self.pace, self.counts = port, pace, counts
         self.first = {
-            "idle": b"", "kept": b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", "head": b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Drip: ",
-            "body": b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n//A",
-            "unread": f"GET {target} HTTP/1.1\r\nHost: a\r\nAccept: application/octet-stream\r\n\r\n".encode()}
+            "idle": b"", "kept": b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "head": b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Drip: ",
+            "body": b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n//A",
+            "unread": f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/octet-stream\r\n\r\n".encode()}
         self.all, self.by_descriptor, self.dripping = [], {}, collections.deque()
         self.here, there = multiprocessing.Pipe()
         self.process = multiprocessing.get_context("fork").Process(target=self.run, args=(there,), daemon=True)

@@ -25,12 +25,14 @@ class Stream:
             fields += f"Last-Event-ID: {last}\r\n"
         elif last is not None:
             target += f"{'&' if '?' in target else '?'}after={last}"
-        self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
         self.raw, self.text, self.left, self.ended = b"", b"", 0, False
         while b"\r\n\r\n" not in self.raw and not self.ended:
             self.more(65536)
         head, _, self.raw = self.raw.partition(b"\r\n\r\n")
         self.status = int(head.split()[1]) if head else 0
+        if self.status not in (200, 204):
+            raise RuntimeError(f"{target} was answered {head + self.raw}")
 
     def more(self, most):
         try:

@@ -45,7 +45,7 @@ final class Exchange: Sendable {
 
     init(_ rig: Rig) async throws { line = try await TCPLine.connect(to: rig.address, on: TestLoops.one) }
 
-    func send(_ bytes: [UInt8]) async throws { try await line.write(bytes, within: .seconds(10)) }
+    func send(_ bytes: [UInt8]) async throws { try await line.write(bytes, within: .seconds(120)) }
 
     func close() { line.close() }
 
@@ -60,14 +60,14 @@ final class Exchange: Sendable {
                 return taken
             }
             if let found { return found }
-            guard let piece = try await line.read(within: .seconds(10)) else { return take(.max) }
+            guard let piece = try await line.read(within: .seconds(120)) else { return take(.max) }
             buffer.withLock { $0 += piece }
         }
     }
 
     func read(count: Int) async throws -> [UInt8] {
         while buffer.withLock({ $0.count }) < count {
-            guard let piece = try await line.read(within: .seconds(10)) else { break }
+            guard let piece = try await line.read(within: .seconds(120)) else { break }
             buffer.withLock { $0 += piece }
         }
         return take(count)

@@ -199,8 +199,8 @@ struct EventTests {
         _ = try await rig.submit()
         // It may have asked just before.
         var seen = 0
-        while try await reader.next() != nil {
-            seen += 1
+        while let told = try await reader.next() {
+            if told.event?.hasPrefix("job.") == true { seen += 1 }
             _ = try await rig.submit()
         }
         #expect(seen <= 1)

@@ -30,6 +30,7 @@ final class Rig: Sendable {
         settings change: (inout GatewaySettings) -> Void = { _ in }
     ) throws {
         folder = NSTemporaryDirectory() + "port77-api-\(UUID().uuidString)"
+        try Self.template.get().copy(to: folder)
         store = try SQLiteStore(folder: folder)
         let profiles = hosts.compactMap { HostID($0) }.map { Self.profile($0, limits, requiresKey, decks) }
         desk = JobDesk(
@@ -66,6 +67,25 @@ final class Rig: Sendable {
             try? FileManager.default.removeItem(atPath: folder)
         }
     }
+
+    /// A store after its migrations, which take longer than most tests do.
+    private struct Template: Sendable {
+        let folder = NSTemporaryDirectory() + "port77-api-template-\(UUID().uuidString)"
+        /// Stays open: its log is copied with it, and nothing writes to it.
+        let store: SQLiteStore
+
+        init() throws { store = try SQLiteStore(folder: folder) }
+
+        func copy(to other: String) throws {
+            try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
+            for name in try FileManager.default.contentsOfDirectory(atPath: folder)
+            where name.hasPrefix("port77.db") && !name.hasSuffix("-shm") || name == "commit-mark" {
+                try FileManager.default.copyItem(atPath: "\(folder)/\(name)", toPath: "\(other)/\(name)")
+            }
+        }
+    }
+
+    private static let template = Result { try Template() }
 
     static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
 

@@ -219,13 +219,18 @@ struct SubmitTests {
         let deck = "//BIG JOB\n" + String(repeating: card, count: 2000)
         let text = body.replacing("DECK", with: isJSON ? deck.replacing("\n", with: "\\n") : deck)
         #expect(try await rig.post("/v1/jobs", text, ("Content-Type", type)).status == 422)
-        let left = FileManager.default.enumerator(atPath: rig.folder + "/spool")?.allObjects.compactMap { name in
-            var isFolder: ObjCBool = false
-            let path = rig.folder + "/spool/\(name)"
-            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
-                ? path : nil
+        func left() -> [String]? {
+            FileManager.default.enumerator(atPath: rig.folder + "/spool")?.allObjects.compactMap { name in
+                var isFolder: ObjCBool = false
+                let path = rig.folder + "/spool/\(name)"
+                return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+                    ? path : nil
+            }
         }
-        #expect(left == [])
+        // It is removed while the answer is on its way.
+        let end = ContinuousClock.now.advanced(by: .seconds(30))
+        while left() != [], ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(left() == [])
         #expect(try await rig.store.lastSequence() == 0)
     }
 
