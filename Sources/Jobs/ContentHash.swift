@@ -16,9 +16,9 @@ package struct ContentHash: Hashable, Sendable {
         self.init(octets: octets)
     }
 
-    package init(of bytes: [UInt8]) { octets = Array(SHA256.hash(data: bytes)) }
+    package init(of bytes: [UInt8]) { self.init(SHA256.hash(data: bytes)) }
 
-    package init(_ digest: SHA256.Digest) { octets = Array(digest) }
+    package init(_ digest: SHA256.Digest) { octets = digest.withUnsafeBytes { Array($0) } }
 
     package var hex: String { Hex.encode(octets) }
 }

@@ -46,15 +46,17 @@ package struct PrintScan: Equatable, Sendable {
     package mutating func append(_ text: [UInt8]) {
         guard !isDone else { return }
         octets += text.count
-        for octet in text {
-            switch octet {
-            case 0x0A, 0x0C, 0x0D:
-                if !line.isEmpty { read() }
-                line.removeAll(keepingCapacity: true)
-            default: if line.count < Self.longestLine { line.append(octet) }
-            }
+        var start = 0
+        for at in text.indices where text[at] == 0x0A || text[at] == 0x0C || text[at] == 0x0D {
+            take(text[start..<at])
+            if !line.isEmpty { read() }
+            line.removeAll(keepingCapacity: true)
+            start = at + 1
         }
+        take(text[start...])
     }
+
+    private mutating func take(_ part: ArraySlice<UInt8>) { line += part.prefix(Self.longestLine - line.count) }
 
     package mutating func finish() {
         if !line.isEmpty { read() }
@@ -98,7 +100,8 @@ package struct PrintScan: Equatable, Sendable {
 
     /// A message may stand behind a clock and a job number.
     private mutating func readMessage(_ words: [ArraySlice<UInt8>]) {
-        for at in words.indices.prefix(3) {
+        for at in words.indices.prefix(3)
+        where words[at].starts(with: "$HASP".utf8) || words[at].starts(with: "IEF".utf8) {
             let rest = words[(at + 1)...].map { String(decoding: $0, as: UTF8.self) }
             guard let subject = rest.first else { return }
             switch String(decoding: words[at], as: UTF8.self) {

@@ -43,12 +43,13 @@ package struct TraceContext: Equatable, Sendable {
     /// A trace of its own.
     package static func begun() -> TraceContext {
         TraceContext(
-            traceID: hex(number(), number()), spanID: hex(number()), isSampled: false, state: nil)
+            traceID: Hex.encode(number()) + Hex.encode(number()), spanID: Hex.encode(number()), isSampled: false,
+            state: nil)
     }
 
     /// The next step in the same trace.
     package func next() -> TraceContext {
-        TraceContext(traceID: traceID, spanID: Self.hex(Self.number()), isSampled: isSampled, state: state)
+        TraceContext(traceID: traceID, spanID: Hex.encode(Self.number()), isSampled: isSampled, state: state)
     }
 
     /// `traceparent`, always in version 00.
@@ -61,10 +62,6 @@ package struct TraceContext: Equatable, Sendable {
             let number = generator.next()
             if number != 0 { return number }
         }
-    }
-
-    private static func hex(_ numbers: UInt64...) -> String {
-        Hex.encode(numbers.flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) } })
     }
 
     // MARK: tracestate

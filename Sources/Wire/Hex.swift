@@ -17,15 +17,21 @@ package enum Hex {
     }
 
     package static func encode(_ octets: some Collection<UInt8>) -> String {
-        let length = octets.count * 2
-        return String(unsafeUninitializedCapacity: length) { text in
-            var at = 0
-            for octet in octets where at + 1 < length {
-                text[at] = digit(octet >> 4)
-                text[at + 1] = digit(octet)
-                at += 2
+        octets.withContiguousStorageIfAvailable { digits($0) } ?? Array(octets).withUnsafeBufferPointer { digits($0) }
+    }
+
+    /// Sixteen digits.
+    package static func encode(_ number: UInt64) -> String {
+        withUnsafeBytes(of: number.bigEndian) { octets in octets.withMemoryRebound(to: UInt8.self) { digits($0) } }
+    }
+
+    private static func digits(_ octets: UnsafeBufferPointer<UInt8>) -> String {
+        String(unsafeUninitializedCapacity: octets.count * 2) { text in
+            for (index, octet) in octets.enumerated() {
+                text[2 * index] = digit(octet >> 4)
+                text[2 * index + 1] = digit(octet)
             }
-            return at
+            return octets.count * 2
         }
     }
 

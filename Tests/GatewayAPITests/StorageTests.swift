@@ -75,6 +75,7 @@ struct StorageTests {
         try await rig.run(job.id, files: [PrintFile(octets: lines), .hello])
         let path = "/v1/jobs/\(job.id)"
         let before = try await rig.get(path)
+        try await rig.fillMemoryWithDecks()
         try rig.damage(ContentHash(of: lines), lines)
         let whole = try? await rig.get(path + "/outputs/1?format=raw")
         // A long one breaks off; the next reader is told at once.
@@ -135,5 +136,19 @@ extension Rig {
         try process.run()
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
+    }
+}
+
+extension Rig {
+    /// What memory holds of other jobs goes, so that their bodies are read from the disk.
+    fileprivate func fillMemoryWithDecks() async throws {
+        let deck = StagedBody.inline([UInt8](repeating: 0x20, count: 60_000))
+        let summary = DeckSummary(octets: deck.octets, cards: 750, hash: deck.hash)
+        let host = try desk.host(named: "demo").id
+        for _ in 1...160 {
+            let now = desk.clock.now()
+            let job = Job(id: JobID(at: now), host: host, owner: .local, name: nil, createdAt: now, deck: summary)
+            _ = try await store.submit(Submission(job: job, deck: deck))
+        }
     }
 }

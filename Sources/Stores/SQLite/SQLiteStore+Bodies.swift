@@ -1,4 +1,5 @@
 package import Jobs
+import Synchronization
 
 extension SQLiteStore {
     package func stageBody() async throws(StoreError) -> any BodyWriter {
@@ -12,7 +13,8 @@ extension SQLiteStore {
     }
 
     package func spoolFiles(of job: JobID) async throws(StoreError) -> [SpoolFile] {
-        try await read { connection in
+        if !memory.isClosed, let files = memory.bodies.withLock({ $0[job]?.files }) { return files }
+        return try await read { connection in
             try connection.rows(Queries.spoolFiles, [.id(job)]) { try SpoolFile(listed: $0, of: job) }
         }
     }
@@ -33,6 +35,7 @@ extension SQLiteStore {
 
     /// - Returns: nil when no row has it.
     func findReader(_ place: BodyPlace) async throws(StoreError) -> (any BodyReader)? {
+        if let body = recent(place) { return InlineReader(hash: body.hash, content: body.octets) }
         guard let body = try await stored(place) else { return nil }
         do {
             return try await open(body)
@@ -43,6 +46,17 @@ extension SQLiteStore {
             if again.condition == .purged || again.hash != body.hash { return try await open(again) }
             await note(.corrupt, of: body)
             throw error
+        }
+    }
+
+    private func recent(_ place: BodyPlace) -> RecentBodies.Body? {
+        if memory.isClosed { return nil }
+        return memory.bodies.withLock { bodies in
+            switch place {
+            case .deck(let job): bodies[job]?.deck
+            case .file(let job, let number): bodies[job]?.contents[number]
+            case .unclaimed: nil
+            }
         }
     }
 

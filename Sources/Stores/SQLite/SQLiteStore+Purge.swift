@@ -88,6 +88,7 @@ extension WriteTransaction {
     /// - Returns: whether there was one.
     @discardableResult
     func dropDeck(of stored: StoredJob) throws -> Bool {
+        bodies.updateValue(nil, forKey: stored.job.id)
         try dropSubmittedDeck(of: stored)
         noteDeck(of: stored.job.id, isDamaged: false)
         let dropped = try runReturning(Queries.dropDeck, [.int(stored.row)]) { row in
@@ -98,6 +99,7 @@ extension WriteTransaction {
 
     @discardableResult
     func dropOutputs(of stored: StoredJob) throws -> Bool {
+        bodies.updateValue(nil, forKey: stored.job.id)
         let dropped = try runReturning(Queries.dropOutputs, [.int(stored.row)]) { row in
             (hash: try row.hash(0), octets: row.int(1))
         }
@@ -130,6 +132,7 @@ extension WriteTransaction {
         case .unclaimed: return
         }
         guard var stored = try job(id) else { return }
+        bodies.updateValue(nil, forKey: id)
         let word = SQLValue.text(condition.rawValue)
         let changed =
             switch place {

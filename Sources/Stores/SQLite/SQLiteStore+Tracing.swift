@@ -63,7 +63,8 @@ extension WriteTransaction {
     /// Attempts whose frames are kept beside the first one's.
     private static let mostTraced = 15
 
-    func record(_ frames: FrameLog, of stored: StoredJob) throws {
+    /// - Parameter frames: as `FrameLog.encoded` has them.
+    func record(_ frames: [UInt8], of stored: StoredJob) throws {
         let attempt = SQLValue.int(stored.job.attempts)
         if stored.job.attempts > Self.mostTraced + 1 {
             try run(
@@ -74,7 +75,7 @@ extension WriteTransaction {
             """
             INSERT INTO traces (job, attempt, part, body)
             SELECT ?1, ?2, n + 1, ?3 FROM (SELECT count(*) AS n FROM traces WHERE job = ?1 AND attempt = ?2) WHERE n < 16
-            """, [.int(stored.row), attempt, .blob(frames.encoded)])
+            """, [.int(stored.row), attempt, .blob(frames)])
     }
 }
 

@@ -12,7 +12,8 @@ extension SQLiteStore {
     }
 
     package func commit(_ change: JobChange) async throws(StoreError) -> Job {
-        try await writer.write { try $0.apply(change) }
+        let frames = change.frames?.encoded  // not on the writer's time
+        return try await writer.write { try $0.apply(change, frames: frames) }
     }
 
     package func append(
@@ -61,6 +62,8 @@ extension WriteTransaction {
                 .int(stored.row), .hash(submission.deck.hash), .int(submission.deck.octets), submission.deck.column,
             ])
         countOctets(submission.deck.octets, of: job.owner)
+        // A held one is not sent in a moment.
+        if job.state == .queued { bodies[job.id] = RecentBodies.Entry(deck: RecentBodies.Body(submission.deck)) }
         if let deck = submission.submittedDeck { try store(deck, of: stored) }
         try insertLabels(of: stored)
         if let idempotency = submission.idempotency {
@@ -84,7 +87,8 @@ extension WriteTransaction {
             ])
     }
 
-    func apply(_ change: JobChange) throws -> Job {
+    /// - Parameter frames: those of the change, as they are stored.
+    func apply(_ change: JobChange, frames: [UInt8]? = nil) throws -> Job {
         guard var stored = try job(change.job) else { throw StoreError.noSuchJob(change.job) }
         let previous = stored.job
         var effect = JobEffect.nothing
@@ -96,10 +100,9 @@ extension WriteTransaction {
                 throw StoreError.conflict(error)
             }
         }
-        for finished in change.files { try record(finished, of: stored) }
+        var outputs: [SpoolFile]?
         if !change.files.isEmpty {
-            let count = "SELECT count(*) FROM spool_files WHERE job = ?"
-            stored.job.outputs = try first(count, [.int(stored.row)]) { $0.int(0) } ?? 0
+            outputs = try record(change.files, of: &stored)
             if effect == .nothing {
                 stored.job.version += 1
                 stored.job.changedAt = max(stored.job.changedAt, change.at)
@@ -108,17 +111,11 @@ extension WriteTransaction {
         }
         if effect != .nothing { try update(stored, from: previous) }
         if let attempt = change.attempt { try apply(attempt, of: stored, at: change.at) }
-        if let frames = change.frames { try record(frames, of: stored) }
+        if let frames { try record(frames, of: stored) }
         if let entry = change.audit { try audit(entry) }
         switch effect {
         case .entered:
-            // What a damaged index leads to may be another owner's: no event tells of it, and none is held up by it.
-            let files =
-                stored.job.outputs == 0
-                ? []
-                : try rows(Queries.spoolFiles, [.id(stored.job.id)]) {
-                    !SpoolFile.isListed($0) ? nil : try SpoolFile($0, job: stored.job.id)
-                }
+            let files = try outputs ?? self.outputs(of: stored)
             #if SEEDED_BUG_4  // the event comes after the commit
                 note(stored.job)
                 later { [stored] in try $0.appendEvent(of: stored, previous: previous.state, files: files) }
@@ -155,10 +152,44 @@ extension WriteTransaction {
         }
     }
 
+    /// For the event of a job.
+    private func outputs(of stored: StoredJob) throws -> [SpoolFile] {
+        if stored.job.outputs == 0 { return [] }
+        // What a damaged index leads to may be another owner's: no event tells of it, and none is held up by it.
+        return try rows(Queries.spoolFiles, [.id(stored.job.id)]) {
+            !SpoolFile.isListed($0) ? nil : try SpoolFile($0, job: stored.job.id)
+        }
+    }
+
+    /// - Returns: all outputs that the job has now; nil: they have to be looked up.
+    private func record(_ files: [FinishedSpoolFile], of stored: inout StoredJob) throws -> [SpoolFile]? {
+        let numbers = Set(files.map(\.file.number))
+        let areAll = stored.job.outputs == 0 && numbers.count == files.count
+        for finished in files {
+            if !areAll { try releaseFile(of: stored, number: finished.file.number) }
+            try record(finished, of: stored)
+        }
+        let parts = "SELECT number FROM spool_parts WHERE job = ?"
+        for number in try rows(parts, [.int(stored.row)], { $0.int(0) }) where numbers.contains(number) {
+            try run("DELETE FROM spool_parts WHERE job = ? AND number = ?", [.int(stored.row), .int(number)])
+            finish(SpoolPart(job: stored.job.id, number: number))
+        }
+        guard areAll else {
+            let count = "SELECT count(*) FROM spool_files WHERE job = ?"
+            stored.job.outputs = try first(count, [.int(stored.row)]) { $0.int(0) } ?? 0
+            bodies.updateValue(nil, forKey: stored.job.id)
+            return nil
+        }
+        stored.job.outputs = files.count
+        let listed = files.map(\.file).sorted { $0.number < $1.number }
+        let contents = files.compactMap { file in RecentBodies.Body(file.body).map { (file.file.number, $0) } }
+        bodies[stored.job.id] = RecentBodies.Entry(
+            files: listed, contents: Dictionary(uniqueKeysWithValues: contents))
+        return listed
+    }
+
     private func record(_ finished: FinishedSpoolFile, of stored: StoredJob) throws {
         let file = finished.file
-        let part = [SQLValue.int(stored.row), .int(file.number)]
-        try releaseFile(of: stored, number: file.number)
         countOctets(finished.body.octets, of: stored.job.owner)
         try run(
             """
@@ -179,8 +210,5 @@ extension WriteTransaction {
                 .int(finished.body.octets), .int(file.textOctets), .optional(file.textHash),
                 .hash(finished.body.hash), finished.body.column,
             ])
-        if try run("DELETE FROM spool_parts WHERE job = ? AND number = ?", part) > 0 {
-            finish(SpoolPart(job: stored.job.id, number: file.number))
-        }
     }
 }

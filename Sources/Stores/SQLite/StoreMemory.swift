@@ -57,6 +57,7 @@ final class StoreMemory: Sendable {
     }
 
     let contents = Mutex(Contents())
+    let bodies = Mutex(RecentBodies())
 
     /// What is sent to an enabled endpoint of an owner; nil for any other.
     func target(ofRow row: Int64) -> DeliveryTarget? { contents.withLock { $0.targets[row] } }
@@ -80,6 +81,10 @@ final class StoreMemory: Sendable {
 
     /// Puts a committed transaction before readers.
     func publish(_ transaction: WriteTransaction) {
+        // Before the jobs: whoever sees a job purged finds no body of it.
+        if !transaction.bodies.isEmpty {
+            bodies.withLock { bodies in for (id, entry) in transaction.bodies { bodies.put(entry, as: id) } }
+        }
         contents.withLock { contents in
             for (id, stored) in transaction.jobs { contents.jobs.put(stored, as: id) }
             for (owner, change) in transaction.storedOctets { contents.storedOctets[owner, default: 0] += change }

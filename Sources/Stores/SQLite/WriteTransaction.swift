@@ -31,6 +31,8 @@ final class WriteTransaction {
     /// For the spool folder, when the commit is durable.
     private(set) var finishedParts: [SpoolPart] = []
     private(set) var releasedBodies: [ContentHash] = []
+    /// Bodies to be kept in memory; nil: what is kept of the job is not true any more.
+    var bodies: [JobID: RecentBodies.Entry?] = [:]
 
     #if SEEDED_BUG_2 || SEEDED_BUG_4 || SEEDED_BUG_5
         /// What these bugs put into a commit of its own.
