@@ -344,7 +344,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     private func finishPass() {
-        while let timer = timers.popDue(now) { timer.fire() }
+        // Thousands may be due at once; the sockets do not wait for all of them.
+        var fired = 0
+        while fired < 64, let timer = timers.popDue(now) {
+            fired += 1
+            timer.fire()
+        }
         // Jobs that jobs enqueue run in the same pass, some rounds long: the answer of a handler that does not
         // really wait leaves at once, and two tasks that wake each other do not keep the sockets waiting.
         var rounds = 0

@@ -31,6 +31,23 @@ struct EventLoopTests {
         #expect(seen.withLock { $0 } == [0, 1, 2])
     }
 
+    @Test func `a thousand timers that are due at once let others in between`() async {
+        let loop = TestLoops.one
+        let fired = Locked(0)
+        let before = await withCheckedContinuation { done in
+            loop.execute {
+                for number in 0..<1000 {
+                    loop.schedule(after: .zero) {
+                        fired.withLock { $0 += 1 }
+                        if number == 0 { loop.execute { done.resume(returning: fired.withLock { $0 }) } }
+                    }
+                }
+            }
+        }
+        #expect(before < 1000)
+        while fired.withLock({ $0 }) < 1000 { await loop.run {} }
+    }
+
     @Test func `bodies from many threads all run`() async {
         let loop = TestLoops.one
         let count = Locked(0)
