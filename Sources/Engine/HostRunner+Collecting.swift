@@ -56,6 +56,12 @@ extension HostRunner {
         let lease = try await host.pool.lease(
             owner: job.owner, priority: job.priority, submittedAt: job.createdAt, purpose: .fetch)
         defer { lease.release() }
+        try await withTaskExecutorPreference(lease.station.executor) {
+            try await collect(id, number, outcome, over: lease)
+        }
+    }
+
+    private func collect(_ id: JobID, _ number: JobNumber, _ outcome: Outcome, over lease: Lease) async throws {
         guard lease.station.abilities.contains(.pulledOutput) else {
             // What there is was pushed, and came before the host's word that the job ended.
             _ = try await commit(JobChange(.finished(outcome), of: id, at: clock.now()))

@@ -53,7 +53,11 @@ extension HostRunner {
         let lease = try await host.pool.lease(
             owner: waiting.owner, priority: waiting.priority, submittedAt: waiting.createdAt, purpose: .submission)
         defer { lease.release() }
+        return try await withTaskExecutorPreference(lease.station.executor) { try await send(waiting, over: lease) }
+    }
 
+    private func send(_ waiting: Job, over lease: Lease) async throws -> Next {
+        let id = waiting.id
         let deck: PreparedDeck
         do {
             deck = try await DeckPreparation.prepare(waiting, for: host, from: store)

@@ -1,4 +1,5 @@
 package import Jobs
+package import Lines
 package import Logging
 import Stations
 package import Stores
@@ -66,6 +67,8 @@ package final class HostRunner: Sendable {
     let clock: WallClock
     let sleeper: any Clock<Duration>
     let settings: Settings
+    /// Where the work is done; nil: on the threads that Swift keeps for it.
+    private let loops: EventLoopGroup?
     let log: Logger
     let state = Mutex(State())
     private let orders: AsyncStream<Order>
@@ -73,9 +76,11 @@ package final class HostRunner: Sendable {
 
     package init(
         host: HostProfile, store: any JobStore, clock: WallClock = .system,
-        sleeper: any Clock<Duration> = ContinuousClock(), settings: Settings = Settings(), log: Logger
+        sleeper: any Clock<Duration> = ContinuousClock(), settings: Settings = Settings(),
+        loops: EventLoopGroup? = nil, log: Logger
     ) {
         self.host = host
+        self.loops = loops
         self.store = store
         self.clock = clock
         self.sleeper = sleeper
@@ -97,7 +102,7 @@ package final class HostRunner: Sendable {
             group.addTask { await self.takeReports() }
             group.addTask { await self.tick() }
             for await order in orders {
-                group.addTask { await self.perform(order) }
+                group.addTask(executorPreference: loops?.next()) { await self.perform(order) }
             }
             group.cancelAll()
         }

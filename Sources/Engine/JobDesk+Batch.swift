@@ -38,7 +38,7 @@ extension JobDesk {
     }
 
     /// Waits until each job of a batch is final, or time is up.
-    package func wait(for batch: Batch, within limit: Duration, unless stops: @Sendable () -> Bool)
+    package func wait(for batch: Batch, within limit: Duration, unless stops: @escaping @Sendable () -> Bool)
         async throws(StoreError)
     {
         let end = ContinuousClock.now.advanced(by: limit)

@@ -1,4 +1,5 @@
 package import Jobs
+package import Lines
 package import Logging
 package import Stores
 import Synchronization
@@ -26,17 +27,20 @@ package final class JobEngine: Sendable {
     private let sleeper: any Clock<Duration>
     private let settings: HostRunner.Settings
     private let retention: Retention
+    private let loops: EventLoopGroup?
     private let log: Logger
     private let state = Mutex(State())
     /// Bounded by how often a person changes the configuration.
     private let changes: AsyncStream<Change>
     private let announce: AsyncStream<Change>.Continuation
 
+    /// - Parameter loops: where the work is done; nil: on the threads that Swift keeps for it.
     package init(
         store: any JobStore, hosts: [HostProfile], clock: WallClock = .system,
         sleeper: any Clock<Duration> = ContinuousClock(), settings: HostRunner.Settings = .init(),
-        retention: RetentionRules = RetentionRules(), log: Logger
+        retention: RetentionRules = RetentionRules(), loops: EventLoopGroup? = nil, log: Logger
     ) {
+        self.loops = loops
         self.store = store
         self.clock = clock
         self.sleeper = sleeper
@@ -59,7 +63,7 @@ package final class JobEngine: Sendable {
     private func runner(of host: HostID) -> HostRunner? { state.withLock { $0.runners[host] } }
 
     private func runner(for host: HostProfile) -> HostRunner {
-        HostRunner(host: host, store: store, clock: clock, sleeper: sleeper, settings: settings, log: log)
+        HostRunner(host: host, store: store, clock: clock, sleeper: sleeper, settings: settings, loops: loops, log: log)
     }
 
     /// Works until `stop`, or until cancelled.
@@ -72,7 +76,7 @@ package final class JobEngine: Sendable {
                 for await change in changes {
                     await leave(change.leaving, grace: change.grace)
                     for runner in change.arriving where enter(runner) {
-                        group.addTask {
+                        group.addTask(executorPreference: loops?.next()) {
                             await runner.run()
                             self.ended(runner)
                         }

@@ -33,13 +33,17 @@ package final class JobWatch: Sendable {
     }
 
     /// Waits until `satisfied` holds for the job, or it is final, or time is up.
+    ///
+    /// - Parameter satisfied: also asked on the store's thread: it must be quick.
     /// - Returns: the job as it then is; nil when there is none.
     package func job(
-        _ id: JobID, in store: any JobStore, within limit: Duration, until satisfied: @Sendable (Job) -> Bool
+        _ id: JobID, in store: any JobStore, within limit: Duration, until satisfied: @escaping @Sendable (Job) -> Bool
     ) async throws(StoreError) -> Job? {
         let end = ContinuousClock.now.advanced(by: limit)
+        // What a job passes on its way there wakes nobody.
+        let isWorthALook: @Sendable (Job) -> Bool = { satisfied($0) || $0.state.isFinal }
         while true {
-            let waiter = Waiter()
+            let waiter = Waiter(wants: isWorthALook)
             state.withLock { $0.jobs[id, default: [:]][ObjectIdentifier(waiter)] = waiter }
             defer { forget(waiter, of: id) }
             guard let job = try await store.job(id) else { return nil }
@@ -160,7 +164,9 @@ package final class JobWatch: Sendable {
             var woken: [Waiter] = []
             for change in changes {
                 if let sequence = change.event?.sequence { state.lastSequence = max(state.lastSequence, sequence) }
-                if let job = change.job, let waiters = state.jobs[job.id] { woken += waiters.values }
+                if let job = change.job, let waiters = state.jobs[job.id] {
+                    woken += waiters.values.filter { $0.wants?(job) ?? true }
+                }
             }
             if changes.contains(where: { $0.event != nil }) { woken += state.anyEvent.values }
             for choosing in state.choosing.values where changes.contains(where: choosing.wants) {
@@ -180,7 +186,11 @@ private final class Waiter: Sendable {
         case woken
     }
 
+    /// Which changes of its job wake it; nil: each.
+    let wants: (@Sendable (Job) -> Bool)?
     private let state = Mutex(State.idle)
+
+    init(wants: (@Sendable (Job) -> Bool)? = nil) { self.wants = wants }
 
     func wake() {
         let continuation: CheckedContinuation<Void, Never>? = state.withLock { state in

@@ -15,6 +15,9 @@ package protocol Station: AnyObject, Sendable {
     /// How many sessions the host allows this user, known after `signOn`; nil when it did not say.
     var sessionLimit: Int? { get }
 
+    /// Where its line lives; who works with it there need not change threads for each answer. nil: anywhere.
+    var executor: (any TaskExecutor)? { get }
+
     /// How long at least the host remembers a submission key; nil: it does not, or nobody knows.
     var keyMemory: Duration? { get }
 
@@ -76,6 +79,10 @@ package protocol Station: AnyObject, Sendable {
 
     /// Ends the session in the protocol's way, then the line.
     func signOff() async
+}
+
+extension Station {
+    package var executor: (any TaskExecutor)? { nil }
 }
 
 extension Station {

@@ -86,7 +86,8 @@ final class Bench: Sendable {
         let desk = JobDesk(
             store: store, hosts: [profile], watch: watch, ownerLimits: rules.ownerLimits, clock: clock)
         current.withLock { $0 = desk }
-        let engine = JobEngine(store: store, hosts: [profile], clock: clock, settings: settings, log: log)
+        let engine = JobEngine(
+            store: store, hosts: [profile], clock: clock, settings: settings, loops: loops, log: log)
         let task = Task { await engine.run() }
         running.withLock { $0 = (engine, task) }
     }

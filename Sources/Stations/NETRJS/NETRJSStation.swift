@@ -97,6 +97,7 @@ package actor NETRJSStation {
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    package nonisolated var executor: (any TaskExecutor)? { loop }
 
     /// For status and tests: the session is signed on.
     package var isUp: Bool { isOpen }
@@ -116,7 +117,7 @@ package actor NETRJSStation {
         guard life == .new else { throw error }
         life = .open
         // Not a child of this call: it outlives it, and ends when the console does. `signOff` waits for it.
-        let work = Task { await self.live() }
+        let work = Task(executorPreference: loop) { await self.live() }
         self.work = work
         let failure = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

@@ -74,6 +74,7 @@ package actor PrivRJEStation {
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    package nonisolated var executor: (any TaskExecutor)? { loop }
 
     // MARK: life
 
@@ -82,7 +83,7 @@ package actor PrivRJEStation {
         life = .open
         set(.signOn, after: settings.signOnTime)
         // Not a child of this call: it outlives it, and ends when the line does. `signOff` waits for it.
-        let work = Task { await self.live() }
+        let work = Task(executorPreference: loop) { await self.live() }
         self.work = work
         let failure = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

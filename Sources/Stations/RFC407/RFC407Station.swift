@@ -69,6 +69,7 @@ package actor RFC407Station {
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    package nonisolated var executor: (any TaskExecutor)? { loop }
 
     // MARK: life
 
@@ -81,7 +82,7 @@ package actor RFC407Station {
             }
         }
         // Not a child of this call: it outlives it, and ends when the line does. `signOff` waits for it.
-        let work = Task { await self.talk() }
+        let work = Task(executorPreference: loop) { await self.talk() }
         self.work = work
         let failure = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

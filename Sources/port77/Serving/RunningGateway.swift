@@ -79,7 +79,7 @@ final class RunningGateway: Sendable {
         current = Locked(Current(configuration: configuration, secrets: secrets))
         let watch = JobWatch(store: store, loops: loops)
         desk = JobDesk(store: store, hosts: hosts, watch: watch, ownerLimits: configuration.ownerLimits)
-        engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, log: log)
+        engine = JobEngine(store: store, hosts: hosts, retention: configuration.retention, loops: loops, log: log)
 
         var hooks = try DeliveryRunner.Settings(
             configuration.webhooks, environment: environment, instance: secret, listening: spots.map(\.place))
