@@ -24,9 +24,8 @@ NAMES = ["get", "submit", "way", "curve", "output", "forms", "streams", "idle", 
 
 def build():
     """Port77, and the peers that are Swift; the C programs are built by the rows that use them."""
-    flags = ["--explicit-target-dependency-import-check", "error"]
     for command in (
-            ["swift", "build", *flags, "-c", "release", "--product", "port77"],
+            ["make", "release"],
             ["swift", "build", "-c", "release", "--package-path", "Benchmarks", "--scratch-path", ".build-bench"]):
         print("==", " ".join(command), flush=True)
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
