@@ -169,7 +169,9 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
         (#"{"name":"a","scopes":["admin"],"expires":"0s"}"#, "/expires"),
         (#"{"name":"a","scopes":["admin"],"expires":"2001-01-01T00:00:00Z"}"#, "/expires"),
         (#"{"name":"a","scopes":["admin"],"networks":["10.0.0.0/33"]}"#, "/networks"),
+        (#"{"name":"a","scopes":["admin"],"networks":{}}"#, "/networks"),
         (#"{"name":"a","scopes":["admin"],"labels":{"a b":"c"}}"#, "/labels"),
+        (#"{"name":"a","scopes":["admin"],"labels":{"a":"c\u009b"}}"#, "/labels"),
         (#"{"name":"a","scopes":["admin"],"allow_control_cards":"yes"}"#, "/allow_control_cards"),
         (#"{"name":"a","scopes":["admin"],"secret":"mine"}"#, "/secret"),
     ])

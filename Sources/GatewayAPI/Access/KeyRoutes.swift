@@ -63,7 +63,7 @@ extension Gateway {
                 wish.allowsControlCards = isAllowed
                 continue
             }
-            guard let words = Self.words(member.value) else { throw Self.fault(member.name, "it has another type.") }
+            guard let words = Self.words(member) else { throw Self.fault(member.name, "it has another type.") }
             if let fault = wish.take(member.name, words, now: now) { throw Self.fault(member.name, fault) }
         }
         if let (name, words) = wish.missing { throw Self.fault(name, words) }
@@ -74,13 +74,14 @@ extension Gateway {
     }
 
     /// A text, a list of texts, or labels as an object.
-    private static func words(_ value: JSONValue) -> [String]? {
+    private static func words(_ member: JSONValue.Member) -> [String]? {
+        let value = member.value
         if let text = value.string { return [text] }
         if let elements = value.elements {
             let texts = elements.compactMap(\.string)
             return texts.count == elements.count ? texts : nil
         }
-        guard let members = value.members else { return nil }
+        guard member.name == "labels", let members = value.members else { return nil }
         let texts = members.compactMap { member in member.value.string.map { "\(member.name)=\($0)" } }
         return texts.count == members.count ? texts : nil
     }

@@ -45,6 +45,7 @@ struct JobListRequest {
         limit = try reader.int("limit", in: 1...settings.mostPageItems)
         view = try reader.choice("view") ?? .basic
         groups = try reader.names("group_by") { JobGroup(rawValue: $0) }
+        guard Set(groups).count == groups.count else { throw QueryReader.fault("group_by", "it names one twice.") }
         isCounted = try reader.choice("count", CountWish.self) != nil
         let form = try reader.choice("format", ListForm.self)
         if groups.isEmpty {
