@@ -1,6 +1,6 @@
 import CZlib
 
-/// Packs a stream of octets by zlib, piece by piece. Some 100 KiB as long as it lives, where the usual 270 would be more than a
+/// Packs a stream of octets by zlib, piece by piece. Some 70 KiB as long as it lives, where the usual 270 would be more than a
 /// client that does not read may cost: it looks back 8 KiB, which is a page or two of print-out.
 ///
 /// One user at a time.

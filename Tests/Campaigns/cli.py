@@ -194,12 +194,14 @@ def main():
                     and "answered" not in result.stderr, (result.returncode, result.stderr))
 
     # Shells and man read what is made for them: on machines that have them.
+    shutil.copy(decks[0], os.path.join(folder, "lonely-deck.jcl"))
     for shell in ("bash", "zsh", "fish"):
         os.makedirs(os.path.join(folder, shell), exist_ok=True)
         path = os.path.join(folder, shell, "_port77")
         open(path, "w").write(run("completions", shell).stdout)
         if shutil.which(shell):
-            for typed, wanted in (("port77 resub", "resubmit"), ("port77 hosts re", "resume"), ("port77 submit --idem", "--idempotency-key")):
+            for typed, wanted in (("port77 resub", "resubmit"), ("port77 hosts re", "resume"), ("port77 submit --idem", "--idempotency-key"),
+                                  ("port77 submit lonely-d", "lonely-deck.jcl")):
                 offered = completed(shell, path, typed, wanted, folder, environment)
                 score.check(f"{shell} completes {typed}", wanted in offered, offered[-300:])
     if shutil.which("groff"):

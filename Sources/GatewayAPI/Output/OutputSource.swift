@@ -46,7 +46,8 @@ struct OutputSource: Sendable {
     func response(
         status: Int, range: Range<Int>?, packs: Bool = false, fields: Fields, _ settings: GatewaySettings
     ) -> Response {
-        let size = settings.outputPieceOctets
+        // A piece that is being packed waits with what was made of it.
+        let size = packs ? min(settings.outputPieceOctets, OutputDocument.mostPieceOctets) : settings.outputPieceOctets
         return .stream(
             contentType: contentType, length: packs ? nil : range?.count ?? length, status: status, fields: fields
         ) { writer in
@@ -181,7 +182,8 @@ extension OutputSource.Part {
         var slice = slice
         if skipped > 0 {
             slice = OutputSlice(
-                slice.file, octets: min(slice.octets.lowerBound + skipped, slice.octets.upperBound)..<slice.octets.upperBound,
+                slice.file,
+                octets: min(slice.octets.lowerBound + skipped, slice.octets.upperBound)..<slice.octets.upperBound,
                 firstRecord: slice.firstRecord, isWhole: slice.isWhole)
         }
         return Stream(slice.pieces(of: pieceOctets), renderer, isWhole: slice.isWhole)

@@ -22,10 +22,10 @@ struct BackupCommand: ParsableCommand {
     @Flag(help: "Read a backup and tell every fault; changes nothing.")
     var verify = false
 
-    @Option(help: "The YAML configuration file, for the data folder.")
+    @Option(help: "The YAML configuration file, for the data folder.", completion: .file())
     var config: String?
 
-    @Option(help: "The data folder.")
+    @Option(help: "The data folder.", completion: .directory)
     var data: String?
 
     func run() throws {

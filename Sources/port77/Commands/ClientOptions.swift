@@ -17,13 +17,14 @@ struct ClientOptions: ParsableArguments {
     )
     var caFile: String?
 
-    @Option(help: "Ask by this socket of the file system. (default: $PORT77_UNIX_SOCKET)")
+    @Option(help: "Ask by this socket of the file system. (default: $PORT77_UNIX_SOCKET)", completion: .file())
     var unixSocket: String?
 
-    @Option(help: "PEM file with the certificate to show, and its key unless --client-key names it.")
+    @Option(
+        help: "PEM file with the certificate to show, and its key unless --client-key names it.", completion: .file())
     var clientCertificate: String?
 
-    @Option(help: "PEM file with the key of --client-certificate.")
+    @Option(help: "PEM file with the key of --client-certificate.", completion: .file())
     var clientKey: String?
 
     @Flag(name: .long, help: "Print the gateway's JSON as it is.")

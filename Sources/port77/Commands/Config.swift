@@ -14,7 +14,7 @@ struct Config: ParsableCommand {
             abstract: "Explain every fault of a configuration file with its line.",
             discussion: "Example:  port77 config check /etc/port77.yaml")
 
-        @Argument(help: "The YAML file.")
+        @Argument(help: "The YAML file.", completion: .file())
         var file: String
 
         func run() throws {

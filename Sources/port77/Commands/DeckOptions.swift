@@ -4,7 +4,9 @@ import Wire
 
 /// The decks, and how they are read: for `submit` and `validate`.
 struct DeckOptions: ParsableArguments {
-    @Argument(help: "The deck: a file, or - for standard input. Several are one batch, stored together or not at all.")
+    @Argument(
+        help: "The deck: a file, or - for standard input. Several are one batch, stored together or not at all.",
+        completion: .file())
     var files: [String]
 
     @Option(help: "The host; may be left out when one is configured.")

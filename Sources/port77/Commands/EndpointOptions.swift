@@ -39,10 +39,10 @@ struct EndpointOptions: ParsableArguments {
     @Option(help: "sha256//BASE64: the public key it must have. May be given again.")
     var pin: [String] = []
 
-    @Option(help: "PEM file: the certificate shown to it, with its chain.")
+    @Option(help: "PEM file: the certificate shown to it, with its chain.", completion: .file())
     var tlsCertificate: String?
 
-    @Option(help: "PEM file: the key of that certificate.")
+    @Option(help: "PEM file: the key of that certificate.", completion: .file())
     var tlsKey: String?
 
     func document(url: String?, isEnabled: Bool? = nil) throws -> [UInt8] {

@@ -52,10 +52,10 @@ struct Host: AsyncParsableCommand {
     @Flag(help: "Print START and END pages around each job.")
     var separators = false
 
-    @Option(help: "PEM file with the certificate; TLS from the first octet.")
+    @Option(help: "PEM file with the certificate; TLS from the first octet.", completion: .file())
     var tlsCertificate: String?
 
-    @Option(help: "PEM file with the certificate's key.")
+    @Option(help: "PEM file with the certificate's key.", completion: .file())
     var tlsKey: String?
 
     func run() async throws {

@@ -10,7 +10,9 @@ struct JobWishes: ParsableArguments {
     @Option(help: "With --notify: types of events with commas between, job.running,job.completed. (default: the ends)")
     var notifyEvents: String?
 
-    @Option(help: "With --notify: a file with the secret (whsec_...) that signs instead of the gateway's.")
+    @Option(
+        help: "With --notify: a file with the secret (whsec_...) that signs instead of the gateway's.",
+        completion: .file())
     var notifySecretFile: String?
 
     @Option(help: "Your own name for the job.")

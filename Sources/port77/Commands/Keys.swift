@@ -203,10 +203,10 @@ struct Keys: AsyncParsableCommand {
 
 /// Where the keys are: in a data folder, or behind a gateway.
 struct KeyPlace: ParsableArguments {
-    @Option(help: "The YAML configuration file, for the data folder.")
+    @Option(help: "The YAML configuration file, for the data folder.", completion: .file())
     var config: String?
 
-    @Option(help: "The data folder.")
+    @Option(help: "The data folder.", completion: .directory)
     var data: String?
 
     @OptionGroup var client: ClientOptions

@@ -16,7 +16,7 @@ struct Serve: AsyncParsableCommand {
             at once. SIGHUP reads the file again.
             """)
 
-    @Option(help: "The YAML configuration file.")
+    @Option(help: "The YAML configuration file.", completion: .file())
     var config: String?
 
     @Option(
@@ -25,7 +25,7 @@ struct Serve: AsyncParsableCommand {
     )
     var listen: [String] = []
 
-    @Option(help: "The data folder.")
+    @Option(help: "The data folder.", completion: .directory)
     var data: String?
 
     @Flag(help: "TLS with a certificate of our own, made in the data folder: for trials.")

@@ -19,7 +19,7 @@ struct Verify: ParsableCommand {
             Exit codes: 0 all of it is genuine, 1 some of it is not, 2 something cannot be read or there is no key.
             """)
 
-    @Argument(help: "Kept webhooks or receipts.")
+    @Argument(help: "Kept webhooks or receipts.", completion: .file())
     var file: [String]
 
     @Option(help: "A public key, whpk_... May be given again.")
