@@ -346,7 +346,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private func finishPass() {
         // Thousands may be due at once; the sockets do not wait for all of them.
         var fired = 0
-        while fired < 64, let timer = timers.popDue(now) {
+        while fired < 16, let timer = timers.popDue(now) {
             fired += 1
             timer.fire()
         }

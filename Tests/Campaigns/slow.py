@@ -9,6 +9,7 @@ import multiprocessing
 import resource
 import select
 import socket
+import statistics
 import tempfile
 import time
 
@@ -164,16 +165,22 @@ def main():
     client.close()
 
     seconds = 10 if is_long else 1
-    quiet, bad = measure(ground.gateway, document, seconds=seconds)
-    before = ground.gateway.resident()
     counts = {"idle": 2500 // share, "kept": 2500 // share, "head": 1000 // share, "body": 1000 // share,
               "unread": 1000 // share}
-    began = time.monotonic()
-    crowd = Crowd(ground.gateway.port, output, counts, pace=0.5)
-    came = time.monotonic() - began
-    # The first request waits until all that came before it are let in.
-    (first,), bad_first = measure(ground.gateway, document, requests=1)
-    busy, bad_busy = measure(ground.gateway, document, seconds=seconds)
+    # One machine carries all of them and others: what it does by itself shows in a round, not in the middle one of five.
+    ratios, rounds = [], 5 if is_long else 1
+    for number in range(rounds):
+        quiet, bad = measure(ground.gateway, document, seconds=seconds)
+        before = ground.gateway.resident() if number == 0 else before
+        began = time.monotonic()
+        crowd = Crowd(ground.gateway.port, output, counts, pace=0.5)
+        came = time.monotonic() - began
+        # The first request waits until all that came before it are let in.
+        (first,), bad_first = measure(ground.gateway, document, requests=1)
+        busy, bad_busy = measure(ground.gateway, document, seconds=seconds)
+        ratios.append(quantile(busy, .99) / quantile(quiet, .99))
+        if number < rounds - 1:
+            crowd.end_all()
     most, peak = sum(counts.values()), ground.gateway.resident()
     longest = max(deadlines.values()) + 40
     while crowd.left() and time.monotonic() < began + came + longest:
@@ -188,8 +195,9 @@ def main():
     score.check("everybody else is served, before, beside and after them", bad + bad_first + bad_busy + bad_after == 0 and after,
                 (bad, bad_first, bad_busy, bad_after))
     if is_long:
-        score.check("p99 beside them is below twice that before", quantile(busy, .99) < 2 * quantile(quiet, .99),
-                    (quantile(busy, .99), quantile(quiet, .99)))
+        words = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        score.check(f"p99 beside them is below twice that before, in the middle one of the rounds: {words}",
+                    statistics.median(ratios) < 2, ratios)
     # 256 KiB for each that does not read, 8 KiB for each other.
     bound = (counts["unread"] * 256 + (most - counts["unread"]) * 8) / 1024 + 32
     score.check(f"memory grows by less than {bound:.0f} MiB", peak - before < bound, (before, peak))
