@@ -77,13 +77,16 @@ package struct JSONWriter: Sendable {
     package mutating func int(_ value: Int64) {
         separate()
         if value < 0 { bytes.append(0x2D) }
-        let first = bytes.count
         var rest = value.magnitude
-        repeat {
-            bytes.append(UInt8(truncatingIfNeeded: rest % 10) &+ 0x30)
-            rest /= 10
-        } while rest > 0
-        bytes[first...].reverse()
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var first = digits.count
+            repeat {
+                first -= 1
+                digits[first] = UInt8(truncatingIfNeeded: rest % 10) &+ 0x30
+                rest /= 10
+            } while rest > 0
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[first...]))
+        }
         needsComma = true
     }
 
@@ -137,6 +140,7 @@ package struct JSONWriter: Sendable {
         var value = value
         bytes.append(0x22)
         value.withUTF8 { octets in
+            if octets.span.isPlainInJSON { return bytes.append(contentsOf: octets) }
             var start = 0
             for at in octets.indices {
                 let octet = octets[at]

@@ -1,4 +1,5 @@
 import HTTPCore
+import TestKit
 import Testing
 
 @Suite struct NegotiationTests {

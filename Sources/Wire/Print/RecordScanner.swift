@@ -69,12 +69,7 @@ struct RecordScanner: Sendable {
             holdsCarriageReturn = true
             return start + 1
         }
-        var next = start + 1
-        if drops {
-            while next < octets.count && octets[next] != mark && octets[next] != 0x0D { next += 1 }
-        } else {
-            while next < octets.count && octets[next] != mark { next += 1 }
-        }
+        let next = octets.firstIndex(of: mark, or: drops ? 0x0D : mark, from: start + 1) ?? octets.count
         taker.take(octets.extracting(start..<next), isFirst: !isInRecord)
         isInRecord = true
         return next
