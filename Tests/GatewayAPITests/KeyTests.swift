@@ -165,6 +165,7 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
         (#"{"scopes":["admin"]}"#, "/name"), (#"{"name":"a"}"#, "/scopes"),
         (#"{"name":"a","scopes":["jobs:eat"]}"#, "/scopes"), (#"{"name":"a","scopes":[]}"#, "/scopes"),
         (#"{"name":"a","scopes":["admin"],"hosts":[]}"#, "/hosts"),
+        (#"{"name":"a","scopes":["admin"],"hosts":"demo"}"#, "/hosts"),
         (#"{"name":"a","scopes":["admin"],"owner":"a b"}"#, "/owner"),
         (#"{"name":"a","scopes":["admin"],"expires":"0s"}"#, "/expires"),
         (#"{"name":"a","scopes":["admin"],"expires":"2001-01-01T00:00:00Z"}"#, "/expires"),

@@ -75,15 +75,17 @@ extension Gateway {
 
     /// A text, a list of texts, or labels as an object.
     private static func words(_ member: JSONValue.Member) -> [String]? {
-        let value = member.value
-        if let text = value.string { return [text] }
-        if let elements = value.elements {
+        switch member.name {
+        case "scopes", "hosts", "networks":
+            guard let elements = member.value.elements else { return nil }
             let texts = elements.compactMap(\.string)
             return texts.count == elements.count ? texts : nil
+        case "labels":
+            guard let members = member.value.members else { return nil }
+            let texts = members.compactMap { member in member.value.string.map { "\(member.name)=\($0)" } }
+            return texts.count == members.count ? texts : nil
+        default: return member.value.string.map { [$0] }
         }
-        guard member.name == "labels", let members = value.members else { return nil }
-        let texts = members.compactMap { member in member.value.string.map { "\(member.name)=\($0)" } }
-        return texts.count == members.count ? texts : nil
     }
 
     private func rotateKey(_ request: Request, _ body: RequestBody) async throws -> Response {
