@@ -35,8 +35,8 @@ def address(group, number):
 
 
 class Loop:
-    def __init__(self, endpoints, pipe):
-        self.pipe, self.epoll = pipe, select.epoll()
+    def __init__(self, endpoints, pipe, not_port):
+        self.pipe, self.epoll, self.not_port = pipe, select.epoll(), not_port
         self.listeners, self.connections, self.late = {}, {}, []
         self.kinds, self.keys = {}, {}
         self.ledger, self.bodies, self.bad = {}, {}, []
@@ -50,11 +50,14 @@ class Loop:
         self.epoll.register(pipe.fileno(), select.EPOLLIN)
 
     def bind(self, group, number):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind((address(group, number), 0))  # its port is refused until it listens
-        return listener
+        while True:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind((address(group, number), 0))  # its port is refused until it listens
+            if listener.getsockname()[1] != self.not_port:
+                return listener
+            listener.close()
 
     def listen(self, name):
         listener = self.bound[name][0]
@@ -174,17 +177,17 @@ class Loop:
             self.close(descriptor)
 
 
-def work(endpoints, pipe):
-    Loop(endpoints, pipe).run()
+def work(endpoints, pipe, not_port):
+    Loop(endpoints, pipe, not_port).run()
 
 
 class Receivers:
-    """`endpoints`: name to (group, number, kind)."""
+    """`endpoints`: name to (group, number, kind). `not_port`: the gateway's, which it calls at no address."""
 
-    def __init__(self, endpoints):
+    def __init__(self, endpoints, not_port):
         context = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(endpoints, theirs), daemon=True)
+        self.process = context.Process(target=work, args=(endpoints, theirs, not_port), daemon=True)
         self.process.start()
         theirs.close()
 

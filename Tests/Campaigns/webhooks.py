@@ -43,7 +43,7 @@ class Campaign:
         self.ground = Ground(tempfile.mkdtemp(prefix="port77-webhooks-")).start()
         self.endpoints = {f"g{group}-{number}-{kind}": (group, number, kind)
                           for group in range(GROUPS) for number, kind in enumerate(KINDS)}
-        self.receivers = Receivers(self.endpoints)
+        self.receivers = Receivers(self.endpoints, self.ground.gateway.port)
         self.acknowledged, self.unexpected = {}, []
         self.lock = threading.Lock()
 

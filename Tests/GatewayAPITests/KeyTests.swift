@@ -164,6 +164,7 @@ private let adminKey = #"{"name":"root","scopes":["admin"]}"#
     @Test(arguments: [
         (#"{"scopes":["admin"]}"#, "/name"), (#"{"name":"a"}"#, "/scopes"),
         (#"{"name":"a","scopes":["jobs:eat"]}"#, "/scopes"), (#"{"name":"a","scopes":[]}"#, "/scopes"),
+        (#"{"name":"a","scopes":["admin","admin"]}"#, "/scopes"),
         (#"{"name":"a","scopes":["admin"],"hosts":[]}"#, "/hosts"),
         (#"{"name":"a","scopes":["admin"],"hosts":"demo"}"#, "/hosts"),
         (#"{"name":"a","scopes":["admin"],"owner":"a b"}"#, "/owner"),

@@ -31,13 +31,16 @@ package struct KeyWish: Sendable {
             guard let owner = Owner(word) else { return "it must be 1 to 64 of A-Z a-z 0-9 . _ -" }
             self.owner = owner
         case "scopes":
+            guard Set(words).count == words.count else { return "it names one twice." }
             guard let scopes = Scopes(words: words.joined(separator: " ")) else {
                 return "it must be some of \(Scope.allCases.map(\.rawValue).joined(separator: ", "))."
             }
             self.scopes = scopes
         case "hosts":
             let hosts = words.compactMap { HostID($0) }
-            guard !words.isEmpty, hosts.count == words.count else { return "it must be IDs of hosts, at least one." }
+            guard (1...500).contains(words.count), hosts.count == words.count else {
+                return "it must be 1 to 500 IDs of hosts."
+            }
             self.hosts = Set(hosts)
         case "networks":
             guard words.count <= 50, words.allSatisfy({ Network($0) != nil }) else {
