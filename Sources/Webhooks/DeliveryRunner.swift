@@ -142,12 +142,14 @@ package final class DeliveryRunner: Sendable {
     /// Runs until `stop` or cancellation; once.
     package func run() async {
         // A task of its own: what is under way at a cancellation ends in order, and its results are still committed.
-        let work = Task { await self.work() }
+        // On the thread that sends: a step of a delivery wakes no other.
+        let work = Task(executorPreference: sender.executor) { await self.work() }
         await withTaskCancellationHandler {
             await work.value
         } onCancel: {
             stop()
         }
+        await sender.stop()
     }
 
     private func work() async {
@@ -166,7 +168,6 @@ package final class DeliveryRunner: Sendable {
             }
             await drain()
         }
-        await sender.stop()
     }
 
     /// Waits for what is under way, then lets the recorder end.

@@ -34,6 +34,9 @@ package final class Sender: Sendable {
         loop.execute { [engine] in engine.use(settings, filter: filter) }
     }
 
+    /// The thread that sends, for those who only wait for it and then do little.
+    var executor: any TaskExecutor { loop }
+
     /// Returns when the exchange is over, in bounded time, whatever the receiver does.
     package func send(_ request: SendRequest) async -> SendResult {
         await withCheckedContinuation { continuation in
