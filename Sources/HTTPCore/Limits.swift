@@ -40,9 +40,9 @@ package struct Limits: Sendable, Equatable {
     package var pipelinedBytes = 64 * 1024
     /// Without progress on an answer the client does not take. Beyond: reset.
     package var writeStallTime = Duration.seconds(30)
-    /// Octets of answers waiting for one client; a writer waits above it. With the piece that went beyond, and one of which a
-    /// part is sent, a client that does not read costs 256 KiB: pieces have at most 64 KiB.
-    package var unsentBytes = 96 * 1024
+    /// Octets of answers waiting for one client; a writer waits above it. With the piece that went beyond, one of which a part
+    /// is sent, and two that were read ahead, a client that does not read costs 256 KiB: pieces have at most 64 KiB.
+    package var unsentBytes = 16 * 1024
     /// Octets of a request body waiting for its handler; reading pauses above it.
     package var unreadBodyBytes = 64 * 1024
     /// After an early refusal: how much and how long the rest of a request is still read, so that the answer is seen.

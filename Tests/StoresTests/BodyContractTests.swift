@@ -40,6 +40,35 @@ import Testing
         }
     }
 
+    /// Reading on is served from what was read ahead; each jump, other size or step back leaves that behind.
+    @Test(arguments: StoreUnderTest.available)
+    func `a reader that runs, jumps and goes back gets what stands there`(_ back: StoreUnderTest) async throws {
+        let octets = Sample.octets(3 << 20)
+        try await back.run { store async throws in
+            let writer = try await store.stageBody()
+            try await writer.append(octets)
+            let body = try await writer.finish()
+            try await store.submit(try Sample.job(1, deck: body), deck: body)
+            var random = SplitMix(seed: 407)
+            for _ in 1...10 {
+                let reader = try await store.deck(of: Sample.id(1))
+                var size = 50_000
+                var offset = 0
+                for _ in 1...60 {
+                    switch random.next() % 8 {
+                    case 0: offset = Int(random.next() % UInt64(octets.count))
+                    case 1: size = 1 + Int(random.next() % 100_000)
+                    case 2: offset = max(0, offset - size)
+                    default: break
+                    }
+                    let piece = try await reader.read(from: offset, count: size)
+                    #expect(piece == Array(octets[min(offset, octets.count)...].prefix(size)))
+                    offset += piece.count
+                }
+            }
+        }
+    }
+
     @Test(arguments: StoreUnderTest.available)
     func `two jobs with the same large deck both keep it`(_ back: StoreUnderTest) async throws {
         let octets = Sample.octets(200_000)
