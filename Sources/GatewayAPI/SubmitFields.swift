@@ -99,7 +99,8 @@ struct SubmitFields {
         for (name, words) in notify.take(url, events: events, secret: secret) { fault(name, words, place) }
     }
 
-    static func isPlain(_ text: String) -> Bool {
+    /// No control characters, of either set.
+    static func isPlain(_ text: some StringProtocol) -> Bool {
         text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }
     }
 

@@ -343,17 +343,20 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         received.removeAll(keepingCapacity: received.count < 1024)
     }
 
+    private static let mostTimersInPass = 16
+    private static let mostRoundsInPass = 8
+
     private func finishPass() {
         // Thousands may be due at once; the sockets do not wait for all of them.
         var fired = 0
-        while fired < 16, let timer = timers.popDue(now) {
+        while fired < Self.mostTimersInPass, let timer = timers.popDue(now) {
             fired += 1
             timer.fire()
         }
         // Jobs that jobs enqueue run in the same pass, some rounds long: the answer of a handler that does not
         // really wait leaves at once, and two tasks that wake each other do not keep the sockets waiting.
         var rounds = 0
-        while !jobs.isEmpty, rounds < 8 {
+        while !jobs.isEmpty, rounds < Self.mostRoundsInPass {
             rounds += 1
             runJobs()
         }

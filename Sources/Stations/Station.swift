@@ -83,9 +83,6 @@ package protocol Station: AnyObject, Sendable {
 
 extension Station {
     package var executor: (any TaskExecutor)? { nil }
-}
-
-extension Station {
     package var limits: HostLimits? { nil }
     package var sessionLimit: Int? { nil }
     package var keyMemory: Duration? { nil }

@@ -23,7 +23,7 @@ package struct KeyWish: Sendable {
         let word = words.count == 1 ? words[0] : ""
         switch name {
         case "name":
-            guard (1...100).contains(word.utf8.count), Self.isPlain(word) else {
+            guard (1...100).contains(word.utf8.count), SubmitFields.isPlain(word) else {
                 return "it must be 1 to 100 octets without control characters."
             }
             self.name = word
@@ -78,13 +78,9 @@ package struct KeyWish: Sendable {
 
     private static func label(_ key: Substring, _ value: Substring) -> Job.Label? {
         guard (1...64).contains(key.utf8.count), key.utf8.allSatisfy(isTokenOctet),
-            (1...256).contains(value.utf8.count), isPlain(value)
+            (1...256).contains(value.utf8.count), SubmitFields.isPlain(value)
         else { return nil }
         return Job.Label(key: String(key), value: String(value))
-    }
-
-    private static func isPlain(_ text: some StringProtocol) -> Bool {
-        text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }
     }
 
     /// A span from now (`90s`, `15m`, `12h`, `30d`, at most ten years) or a moment.
