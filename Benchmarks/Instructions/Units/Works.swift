@@ -1,4 +1,5 @@
 import HTTPCore
+import Webhooks
 import Wire
 
 /// What the compiler must not leave out.
@@ -33,6 +34,8 @@ let records = printOut.count { $0 == 0x0A }
 let ebcdic = (try? CodePage.cp037.encode(String(decoding: printOut, as: UTF8.self))) ?? []
 let jobID = String("01M84C2FC6DR3GEF93NF2VHY7Z"[...])
 let hookBody = [UInt8](repeating: UInt8(ascii: "x"), count: 1024)
+
+let signer = try? Signer(secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 func parse(_ octets: [UInt8]) {
     var parser = RequestParser()
@@ -125,5 +128,13 @@ let works: [(name: String, units: Int, work: @Sendable () -> Void)] = [
     ("EBCDIC to UTF-8, a KiB", ebcdic.count / 1024, decode),
     ("UTF-8 to EBCDIC, a KiB", printOut.count / 1024, encode),
     ("job ID read", 1, { use(Crockford.decode(jobID) == nil ? 0 : 1) }),
+    (
+        "signature of 1 KiB", 1,
+        {
+            use(
+                signer?.signatures(id: "evt_01M84C2FC6DR3GEF93", timestamp: 1_767_225_600, body: hookBody).utf8.count
+                    ?? .min)
+        }
+    ),
     ("base64, a KiB", 1, { use(Base64.encode(hookBody).utf8.count) }),
 ]
